@@ -1,0 +1,47 @@
+# What the README's commands call. `make` alone lists the targets.
+PYTHON ?= python3
+SEED ?= 7
+OUT ?= out
+bin := .venv/bin
+export OMP_NUM_THREADS ?= 1
+
+.DEFAULT_GOAL := help
+.PHONY: help demo run test test-slow check bench lock clean
+
+help:  ## list the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+.venv/.installed: requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else f"Python {sys.version.split()[0]} is too old: glacier_nb needs 3.11 or newer; name one with make PYTHON=python3.11")'
+	$(PYTHON) -m venv .venv
+	$(bin)/python -m pip install --quiet --upgrade pip
+	$(bin)/python -m pip install --progress-bar on -r requirements.lock
+	$(bin)/python -m pip install --quiet --no-deps --editable .
+	@touch $@
+
+demo: .venv/.installed  ## map the embedded region and write out/demo/index.html (SEED=7 chooses the landscape)
+	$(bin)/python -m glacier_nb demo --seed $(SEED) --out $(OUT)/demo
+
+run: .venv/.installed  ## the same on a real place: make run REGION=Aletsch YEARS=2017,2024
+	$(bin)/python -m glacier_nb run --region "$(REGION)" --years "$(YEARS)" --out $(OUT)
+
+test: .venv/.installed  ## the tests (20 minutes at most on two cores)
+	$(bin)/python -m pytest -m "not slow" $(ARGS)
+
+test-slow: .venv/.installed  ## what takes minutes: five unseen seeds, training, memory
+	$(bin)/python -m pytest -m slow $(ARGS)
+
+check: .venv/.installed  ## style of code and notebooks
+	$(bin)/ruff check .
+	$(bin)/ruff format --check .
+
+bench: .venv/.installed  ## performance as ratios, see benchmarks/README.md
+	$(bin)/python benchmarks/run.py
+
+lock:  ## make requirements.lock again from pyproject.toml in a throw-away environment
+	$(PYTHON) -m venv .cache/lock && .cache/lock/bin/python -m pip install --quiet torch==2.13.0 ".[test]"
+	.cache/lock/bin/python -m pip freeze --exclude glacier_nb | sed -E 's/(\+cpu|\+cu[0-9]+)$$//' > requirements.lock
+	rm -rf .cache/lock
+
+clean:  ## remove what the other targets made
+	rm -rf .venv .cache $(OUT)

@@ -1,0 +1,151 @@
+"""The command line: `python -m glacier_nb COMMAND --help` tells what each one takes."""
+
+import argparse
+import json
+import pathlib
+import sys
+
+from glacier_nb import __version__
+
+EXPECTED = (ValueError, LookupError, OSError, RuntimeError, TypeError)
+"""Errors whose message is written for the person at the keyboard: one line, no traceback."""
+
+
+def years(text: str) -> list[int]:
+    """`2017,2021,2025` or `2017-2025` as a list of years; ValueError where they run backwards.
+
+    >>> years("2017,2021"), years("2017-2019")
+    ([2017, 2021], [2017, 2018, 2019])
+    """
+    first, dash, last = text.partition("-")
+    try:
+        found = list(range(int(first), int(last) + 1)) if dash else [int(part) for part in text.split(",")]
+    except ValueError:
+        raise ValueError(f"years {text!r}: write them as 2017,2021,2025 or 2017-2025") from None
+    if not found or found != sorted(found):
+        raise ValueError(f"years {text!r} run backwards: give the earliest first")
+    return found
+
+
+def demo_command(arguments: argparse.Namespace) -> int:
+    """Build and serve the embedded region, run the notebooks on it, compare with the truth."""
+    from glacier_nb import demo
+
+    if arguments.build_only:
+        print(demo.folder(arguments.seed))
+        return 0
+    print(demo.run(arguments.seed, arguments.out))
+    return 0
+
+
+def run_command(arguments: argparse.Namespace) -> int:
+    """Run the notebooks on a real place."""
+    from glacier_nb import batch, regions
+
+    place = regions.place(arguments.region)
+    parameters = {
+        "region": arguments.region,
+        "years": years(arguments.years),
+        "provider": arguments.provider,
+        "system": arguments.system,
+        "inventory": arguments.inventory,
+    }
+    out = arguments.out / place.name.lower().replace(" ", "_")
+    for report in batch.tour(arguments.notebook or batch.TOUR, parameters, out):
+        print(f"{report['notebook']}: {report['seconds']:.0f} s, {out / report['notebook']}")
+    return 0
+
+
+def systems_command(arguments: argparse.Namespace) -> int:
+    """Print the card of one system, or the list of all."""
+    from glacier_nb import systems
+
+    rows = [systems.find(arguments.name)] if arguments.name else systems.SYSTEMS
+    cards = [systems.card(row) for row in rows]
+    if arguments.json:
+        print(json.dumps(cards, indent=1))
+    elif arguments.name:
+        print("\n".join(f"{key:>22}  {value}" for key, value in cards[0].items()))
+    else:
+        print(
+            "\n".join(
+                f"{card['name']:<18} {card['task']:<8} {card['parameters']:>12,}  {card['citation']}" for card in cards
+            )
+        )
+    return 0
+
+
+def train_command(arguments: argparse.Namespace) -> int:
+    """Train the demo network again from synthetic landscapes."""
+    from glacier_nb import train
+
+    print(train.demo(seeds=arguments.seeds, steps=arguments.steps, out=arguments.out))
+    return 0
+
+
+def parser() -> argparse.ArgumentParser:
+    """The parser of all commands; a test reads its help."""
+    top = argparse.ArgumentParser(
+        "glacier_nb", description="Map glaciers and their change from cloud-optimised imagery."
+    )
+    top.add_argument("--version", action="version", version=__version__)
+    commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    one = commands.add_parser("demo", help="map the embedded region; needs no account and no download")
+    one.add_argument("--seed", type=int, default=7, help="which synthetic landscape (default 7)")
+    one.add_argument(
+        "--out",
+        type=pathlib.Path,
+        default=pathlib.Path("out/demo"),
+        help="folder to write (default out/demo)",
+    )
+    one.add_argument("--build-only", action="store_true", help="make the region, run nothing")
+    one.set_defaults(call=demo_command)
+
+    one = commands.add_parser("run", help="run the notebooks on a real place")
+    one.add_argument("--region", required=True, help="a name (Aletsch), lon,lat,lon,lat, or a vector file")
+    one.add_argument("--years", required=True, help="2017,2021,2025 or 2017-2025")
+    one.add_argument(
+        "--provider", default="planetary-computer", help="a provider's name, a STAC API's address or a folder"
+    )
+    one.add_argument("--system", default="extent-demo", help="a system's name (see the command systems)")
+    one.add_argument("--inventory", default="", help="outlines that give each glacier its id (RGI or your own)")
+    one.add_argument(
+        "--notebook", action="append", help="only this notebook (may be repeated; default: the whole tour)"
+    )
+    one.add_argument("--out", type=pathlib.Path, default=pathlib.Path("out"), help="folder to write in (default out)")
+    one.set_defaults(call=run_command)
+
+    one = commands.add_parser("systems", help="list the published systems, or print the card of one")
+    one.add_argument("name", nargs="?", help="a system's name")
+    one.add_argument("--json", action="store_true", help="machine-readable")
+    one.set_defaults(call=systems_command)
+
+    one = commands.add_parser("train", help="train the demo network again (about 20 minutes on two cores)")
+    one.add_argument("--seeds", type=int, nargs="+", default=None, help="synthetic landscapes to learn from")
+    one.add_argument("--steps", type=int, default=None, help="optimiser steps")
+    one.add_argument(
+        "--out",
+        type=pathlib.Path,
+        default=pathlib.Path("out/extent-demo"),
+        help="folder for weights and card",
+    )
+    one.set_defaults(call=train_command)
+    return top
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run one command; 0 where it went well, 2 with one line on stderr where it did not."""
+    arguments = parser().parse_args(argv)
+    try:
+        return arguments.call(arguments)
+    except EXPECTED as error:
+        print(f"glacier_nb {arguments.command}: {str(error).strip() or type(error).__name__}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print(f"glacier_nb {arguments.command}: stopped", file=sys.stderr)
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,140 @@
+"""Notebooks run by papermill: parameters checked first, one cluster for all of them, each turned into a page."""
+
+import contextlib
+import pathlib
+import threading
+import time
+from collections.abc import Iterator, Sequence
+
+import nbformat
+import papermill
+import psutil
+from papermill.exceptions import PapermillExecutionError
+from tqdm.auto import tqdm
+
+from glacier_nb import cluster, provenance
+
+HERE = pathlib.Path(__file__).resolve().parent
+NOTEBOOKS = next(p for p in (HERE / "notebooks", HERE.parent / "notebooks") if p.exists() or p.parent == HERE.parent)
+"""Where the notebooks lie: inside an installed package, or beside it in the repository."""
+
+TOUR = ("00_start_here", "01_explore_region", "02_map_outlines", "03_area_change", "04_calving_fronts")
+"""The notebooks in reading order."""
+
+KINDS = {"str": str, "int": int, "float": (int, float), "list": list, "bool": bool}
+
+
+def find(name: str) -> pathlib.Path:
+    """Path of a notebook of the suite by name, or of any `.ipynb` file; FileNotFoundError lists the names."""
+    path = pathlib.Path(name) if name.endswith(".ipynb") else NOTEBOOKS / f"{name}.ipynb"
+    if not path.exists():
+        names = ", ".join(sorted(p.stem for p in NOTEBOOKS.glob("*.ipynb")))
+        raise FileNotFoundError(f"no notebook {name!r}: name one of {names}, or give the path of an .ipynb file")
+    return path
+
+
+def check(notebook: pathlib.Path, parameters: dict) -> None:
+    """Refuse parameters that the notebook does not have or of another type, before anything runs.
+
+    papermill itself only logs a misspelt name and then runs the default. Raises ValueError in one line.
+    """
+    known = papermill.inspect_notebook(str(notebook))
+    for name, value in parameters.items():
+        if name not in known:
+            raise ValueError(f"{notebook.stem} has no parameter {name!r}: it has {', '.join(known)}")
+        kind = KINDS.get(known[name]["inferred_type_name"])
+        if kind and not isinstance(value, kind):
+            raise ValueError(f"{notebook.stem}: {name}={value!r} is no {known[name]['inferred_type_name']}")
+
+
+def notebook(name: str, parameters: dict, out: pathlib.Path, progress: bool = True) -> dict:
+    """Run one notebook; leaves `out/<name>.ipynb` and `out/<name>.html`, both whole or not at all.
+
+    Returns {"notebook", "seconds", "first_map_seconds" (None where no cell is tagged first-map)}.
+    Raises RuntimeError with the notebook's own error in one line; the run up to the error stays in
+    `out/<name>.failed.ipynb` to look at.
+    """
+    path = find(name)
+    check(path, parameters)
+    out.mkdir(parents=True, exist_ok=True)
+    failed = out / f"{path.stem}.failed.ipynb"
+    start = time.time()
+    try:
+        ran = papermill.execute_notebook(
+            str(path),
+            str(failed),
+            parameters=parameters,
+            cwd=str(pathlib.Path.cwd()),
+            progress_bar=progress,
+            log_output=False,
+        )
+    except PapermillExecutionError as error:
+        raise RuntimeError(f"{path.stem}: {error.ename}: {str(error.evalue).splitlines()[0]} (see {failed})") from None
+    seconds = time.time() - start
+    with provenance.whole(out / f"{path.stem}.ipynb") as temporary:
+        nbformat.write(ran, temporary)
+    with provenance.whole(out / f"{path.stem}.html") as temporary:
+        temporary.write_text(page(ran))
+    failed.unlink()
+    return {"notebook": path.stem, "seconds": round(seconds, 2), "first_map_seconds": _first_map(ran, start)}
+
+
+def _first_map(ran: nbformat.NotebookNode, start: float) -> float | None:
+    """Seconds from the start of the run to the end of the cell tagged `first-map`."""
+    import datetime
+
+    for cell in ran.cells:
+        if "first-map" in cell.metadata.get("tags", ()):
+            ended = datetime.datetime.fromisoformat(cell.metadata.papermill.end_time)
+            return round(ended.replace(tzinfo=ended.tzinfo or datetime.UTC).timestamp() - start, 2)
+    return None
+
+
+def page(ran: nbformat.NotebookNode) -> str:
+    """A run notebook as one HTML page that asks nothing of the network."""
+    from nbconvert import HTMLExporter
+
+    exporter = HTMLExporter(exclude_input_prompt=True, exclude_output_prompt=True, embed_images=True)
+    exporter.require_js_url = exporter.mathjax_url = exporter.mermaid_js_url = exporter.jquery_url = ""
+    return exporter.from_notebook_node(ran)[0]
+
+
+def tour(names: Sequence[str], parameters: dict, out: pathlib.Path, workers: int = 1, threads: int = 2) -> list[dict]:
+    """Run notebooks one after another on one Dask cluster, each with `out/<name>` as its folder of products.
+
+    Returns one report per notebook, as `notebook` gives it. Parameters are checked for all before the first run.
+    """
+    for name in names:
+        check(find(name), parameters)
+    reports = []
+    with cluster.client(workers=workers, threads=threads) as client:
+        shared = {**parameters, "client": client.scheduler.address}
+        for name in tqdm(names, desc="notebooks", unit="notebook"):
+            reports.append(notebook(name, {**shared, "out": str(out / name)}, out, progress=False))
+    return reports
+
+
+@contextlib.contextmanager
+def peak_memory(every: float = 0.5) -> Iterator[dict]:
+    """Watch the proportional set size (PSS) of this process and all its descendants while the block runs.
+
+    Yields a dict whose `mb` (MiB) holds the peak so far. PSS counts a page shared by n processes as 1/n in each.
+    """
+    seen, stop = {"mb": 0.0}, threading.Event()
+    me = psutil.Process()
+
+    def watch() -> None:
+        while not stop.wait(every):
+            total = 0
+            for process in [me, *me.children(recursive=True)]:
+                with contextlib.suppress(psutil.Error):
+                    total += process.memory_full_info().pss
+            seen["mb"] = max(seen["mb"], total / 2**20)
+
+    watcher = threading.Thread(target=watch, daemon=True)
+    watcher.start()
+    try:
+        yield seen
+    finally:
+        stop.set()
+        watcher.join()

@@ -1,0 +1,73 @@
+"""Notebooks run whole or fail in one line."""
+
+import nbformat
+import pytest
+
+from glacier_nb import batch
+
+
+@pytest.fixture
+def write(tmp_path):
+    """Writes a notebook of a parameters cell and one more cell; returns its path."""
+
+    def make(code: str, name: str = "sample"):
+        cells = [
+            nbformat.v4.new_code_cell(
+                "years: list = [2017]  # years\nregion: str = 'demo'  # where",
+                metadata={"tags": ["parameters"]},
+            ),
+            nbformat.v4.new_code_cell(code, metadata={"tags": ["first-map"]}),
+        ]
+        kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
+        book = nbformat.v4.new_notebook(
+            cells=cells, metadata={"kernelspec": kernel, "language_info": {"name": "python"}}
+        )
+        path = tmp_path / f"{name}.ipynb"
+        nbformat.write(book, path)
+        return path
+
+    return make
+
+
+def test_misspelt_parameter_is_refused(write):
+    with pytest.raises(ValueError, match="no parameter 'yeers': it has years, region"):
+        batch.check(write("1"), {"yeers": [2017]})
+
+
+def test_wrong_type_is_refused(write):
+    with pytest.raises(ValueError, match="years='2017' is no list"):
+        batch.check(write("1"), {"years": "2017"})
+
+
+def test_a_run_leaves_notebook_and_page(write, tmp_path):
+    report = batch.notebook(
+        str(write("print(region, sum(years))")), {"years": [2, 3]}, tmp_path / "out", progress=False
+    )
+    html = (tmp_path / "out" / "sample.html").read_text()
+    assert "demo 5" in html
+    assert "https://cdn" not in html and 'src="http' not in html
+    assert {p.name for p in (tmp_path / "out").iterdir()} == {"sample.ipynb", "sample.html"}
+    assert 0 < report["first_map_seconds"] <= report["seconds"]
+
+
+def test_a_failed_run_says_why_in_one_line(write, tmp_path):
+    with pytest.raises(RuntimeError, match=r"sample: LookupError: .*no scene") as caught:
+        batch.notebook(str(write("raise LookupError('no scene\\nsecond line')")), {}, tmp_path / "out", progress=False)
+    assert "\n" not in str(caught.value)
+    assert [p.name for p in (tmp_path / "out").iterdir()] == ["sample.failed.ipynb"]
+
+
+def test_peak_memory_sees_an_allocation():
+    with batch.peak_memory(every=0.02) as before:
+        import time
+
+        time.sleep(0.2)
+    with batch.peak_memory(every=0.02) as during:
+        held = bytearray(b"x" * (200 * 2**20))
+        time.sleep(0.3)
+    assert during["mb"] - before["mb"] > 150, (before, during, len(held))
+
+
+def test_unknown_notebook_lists_the_known():
+    with pytest.raises(FileNotFoundError, match="no notebook 'nothing'"):
+        batch.find("nothing")
