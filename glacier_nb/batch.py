@@ -2,6 +2,7 @@
 
 import contextlib
 import pathlib
+import re
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -12,7 +13,7 @@ import psutil
 from papermill.exceptions import PapermillExecutionError
 from tqdm.auto import tqdm
 
-from glacier_nb import cluster, provenance
+from glacier_nb import cluster, pages, provenance
 
 HERE = pathlib.Path(__file__).resolve().parent
 NOTEBOOKS = next(p for p in (HERE / "notebooks", HERE.parent / "notebooks") if p.exists() or p.parent == HERE.parent)
@@ -73,8 +74,7 @@ def notebook(name: str, parameters: dict, out: pathlib.Path, progress: bool = Tr
     seconds = time.time() - start
     with provenance.whole(out / f"{path.stem}.ipynb") as temporary:
         nbformat.write(ran, temporary)
-    with provenance.whole(out / f"{path.stem}.html") as temporary:
-        temporary.write_text(page(ran))
+    pages.whole(path.stem, page(ran), out / f"{path.stem}.html")
     failed.unlink()
     return {"notebook": path.stem, "seconds": round(seconds, 2), "first_map_seconds": _first_map(ran, start)}
 
@@ -91,12 +91,11 @@ def _first_map(ran: nbformat.NotebookNode, start: float) -> float | None:
 
 
 def page(ran: nbformat.NotebookNode) -> str:
-    """A run notebook as one HTML page that asks nothing of the network."""
+    """The body of a run notebook as HTML that asks nothing of the network."""
     from nbconvert import HTMLExporter
 
-    exporter = HTMLExporter(exclude_input_prompt=True, exclude_output_prompt=True, embed_images=True)
-    exporter.require_js_url = exporter.mathjax_url = exporter.mermaid_js_url = exporter.jquery_url = ""
-    return exporter.from_notebook_node(ran)[0]
+    exporter = HTMLExporter(template_name="basic", exclude_input_prompt=True, exclude_output_prompt=True)
+    return re.sub(pages.OUTSIDE, "about:blank", exporter.from_notebook_node(ran)[0])
 
 
 def tour(names: Sequence[str], parameters: dict, out: pathlib.Path, workers: int = 1, threads: int = 2) -> list[dict]:

@@ -9,16 +9,16 @@ import pytest
 
 PACKAGE = pathlib.Path(__file__).resolve().parents[1] / "glacier_nb"
 FLOORS = (
-    {"provenance", "datasets", "search", "features", "networks", "losses", "clean", "vectorize", "terminus",
-     "uncertainty", "metrics", "plots", "iceflow", "serve", "cluster"},
-    {"synthetic", "regions", "load", "composite", "systems", "change", "weights"},
-    {"imaging", "predict"},
-    {"train"},
-    {"batch", "share"},
+    {"clean", "cluster", "composite", "features", "iceflow", "losses", "maps", "metrics", "networks", "provenance",
+     "readers", "reads", "relief", "sensors", "serve", "spectra", "tables", "terminus", "truth", "uncertainty",
+     "vectorize", "windows"},
+    {"change", "charts", "datasets", "pages", "search", "synthetic", "systems", "weights"},
+    {"article", "imaging", "load", "patches", "plots", "predict", "regions"},
+    {"batch", "share", "train"},
     {"demo"},
     {"__main__"},
 )  # fmt: skip
-USE_TORCH = {"networks", "losses", "systems", "weights", "predict", "train"}
+USE_TORCH = {"networks", "losses", "systems", "weights", "patches", "predict", "train"}
 FORBIDDEN = {"utils", "core", "base", "common", "config", "pipeline", "manager"}
 FILES = sorted(p for p in PACKAGE.rglob("*.py") if p.name != "__init__.py" or p.parent.name == "networks")
 

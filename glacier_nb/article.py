@@ -1,0 +1,99 @@
+"""A notebook that was run, as a page to read: text, figures that answer the mouse, code folded away; no network."""
+
+import html
+import os
+import pathlib
+import re
+from collections.abc import Iterator
+
+import mistune
+import nbformat
+from pygments import highlight
+from pygments.formatters import HtmlFormatter
+from pygments.lexers import PythonLexer
+
+from glacier_nb import pages
+
+FIGURE = re.compile(
+    r"(?P<frame>.*?)<script.*?var docs_json = (?P<docs>.*?);\n\s*var render_items = (?P<items>.*?);\n", re.S
+)
+"""What HoloViews leaves in a notebook: the element, the bokeh documents, and which document goes where."""
+
+LIVE = "panel.models."
+"""Models that only answer with a kernel; a page has none."""
+
+LABELS = {"parameters": "Parameters", "injected-parameters": "Parameters of this run"}
+"""What a code cell of a tag is called; all others are "Code"."""
+
+LOADER = """<script>
+for (const script of document.querySelectorAll("script.docs")) {
+  const {docs, items} = JSON.parse(script.textContent)
+  Bokeh.embed.embed_items(docs, items)
+}
+</script>
+"""
+
+markdown = mistune.create_markdown(plugins=["table", "strikethrough", "url"])
+
+
+def write(ran: nbformat.NotebookNode, path: str | os.PathLike) -> pathlib.Path:
+    """Write the run notebook `ran` as one HTML file to `path`, whole or not at all, and return the path.
+
+    The title is the notebook's first heading. Progress bars and warnings are left out, prints and results are kept.
+    Raises ValueError where the page would be larger than pages.LARGEST.
+    """
+    cells = list(ran.cells)
+    title, opening = "Notebook", ""
+    if cells and cells[0].cell_type == "markdown":
+        first, _, rest = cells.pop(0).source.partition("\n")
+        title, opening = first.lstrip("# ").strip(), markdown(rest)
+    body = f"<div class=prose>{opening}</div>\n" + "".join(piece for cell in cells for piece in _cell(cell))
+    scripts = ""
+    if "<script type=application/json class=docs>" in body:
+        scripts = pages.library(["bokeh", "bokeh-widgets"]) + LOADER
+    run = ran.metadata.get("papermill", {})
+    facts = {name: run[name] for name in ("start_time", "duration", "parameters") if run.get(name)}
+    return pages.whole(
+        title, f"<article>{body}</article>" + (pages.provenance_line(facts) if facts else ""), path, scripts
+    )
+
+
+def _cell(cell: nbformat.NotebookNode) -> Iterator[str]:
+    """The pieces of one cell: its text, or its code folded away and below it what it gave."""
+    if cell.cell_type == "markdown":
+        yield f"<div class=prose>{markdown(cell.source)}</div>\n"
+    if cell.cell_type != "code" or not cell.source.strip():
+        return
+    label = next((LABELS[tag] for tag in cell.metadata.get("tags", ()) if tag in LABELS), "Code")
+    code = highlight(cell.source, PythonLexer(), HtmlFormatter(nowrap=True))
+    yield f"<details class=code><summary>{label}</summary><pre>{code}</pre></details>\n"
+    for output in cell.outputs:
+        yield from _output(output)
+
+
+def _output(output: nbformat.NotebookNode) -> Iterator[str]:
+    """The HTML of one output; nothing of what only serves a running notebook."""
+    if output.output_type == "stream" and output.name == "stdout":
+        lines = [line.rpartition("\r")[2] for line in output.text.rstrip().splitlines()]
+        yield f"<pre class=said>{html.escape(chr(10).join(lines))}</pre>\n"
+    if output.output_type == "error":
+        yield f"<pre class=said>{html.escape(f'{output.ename}: {output.evalue}')}</pre>\n"
+    data = output.get("data", {})
+    if any(name.startswith("application/vnd.holoviews_load") for name in data):
+        return
+    if any(name.startswith("application/vnd.holoviews_exec") for name in data):
+        found = FIGURE.match(data.get("text/html", ""))
+        if found and LIVE not in found["docs"].split('"defs"')[0]:
+            both = f'{{"docs": {found["docs"]}, "items": {found["items"]}}}'.replace("</", "<\\/")
+            both = re.sub(pages.OUTSIDE, "data:text/css,", both)
+            yield f"<figure class=plot>{found['frame']}</figure>"
+            yield f"<script type=application/json class=docs>{both}</script>\n"
+    elif "text/html" in data:
+        if "<style>" not in data["text/html"][:200] or "<table" in data["text/html"]:
+            yield f"<div class=scroll tabindex=0>{data['text/html']}</div>\n"
+    elif "text/markdown" in data:
+        yield f"<div class='prose answer'>{markdown(data['text/markdown'])}</div>\n"
+    elif "image/png" in data:
+        yield f"<figure><img alt='' src='data:image/png;base64,{data['image/png'].strip()}'></figure>\n"
+    elif "text/plain" in data:
+        yield f"<pre class=said>{html.escape(data['text/plain'])}</pre>\n"

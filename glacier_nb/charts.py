@@ -1,0 +1,268 @@
+"""Charts: bars and series with their intervals, gaps that stay gaps, and picks that a chart and a map share."""
+
+from collections.abc import Callable
+
+import holoviews as hv
+import numpy as np
+import pandas as pd
+from bokeh.models import ColorBar, CustomJS, DatetimeTickFormatter, FixedTicker, Span
+from hvplot import hvPlotTabular
+
+from glacier_nb import maps
+
+MARKERS = ("circle", "square", "triangle", "diamond", "inverted_triangle")
+"""One for each method of a series, in the order they first appear."""
+
+MOST = 30
+"""Bars that fit a figure: of more glaciers, those that changed most."""
+
+
+def linked(column: str) -> tuple[Callable, Callable]:
+    """Hooks for the first and for every later element drawn that holds `column`: a pick in one is a pick in all.
+
+    Rows are met by their value in `column`, in the page itself, without a kernel.
+    """
+    drawn = []
+    code = """
+    if (here.tags.includes("led")) return
+    const wanted = new Set(here.selected.indices.map((i) => here.data[column][i]))
+    const found = []
+    Array.from(there.data[column]).forEach((value, i) => { if (wanted.has(value)) found.push(i) })
+    there.tags = ["led"]
+    there.selected.indices = found
+    there.tags = []
+    """
+
+    def later(plot, element):
+        last = plot.handles["source"]
+        if column not in last.data:  # HoloViews keeps only the columns that a hover or a colour needs
+            last.data[column] = element.dimension_values(column, expanded=False)
+        for here, there in [pair for other in drawn for pair in ((other, last), (last, other))]:
+            link = CustomJS(args={"here": here, "there": there, "column": column}, code=code)
+            here.selected.js_on_change("indices", link)
+        drawn.append(last)
+
+    def first(plot, element):
+        drawn.clear()
+        later(plot, element)
+
+    return first, later
+
+
+def level(value: float, dimension: str = "width") -> Callable:
+    """A hook that rules a line at `value`: across the figure, or up it where `dimension` is "height"."""
+    rule = {"level": "underlay", "line_color": "#8a949e", "line_width": 1}
+    return lambda plot, element: plot.state.add_layout(Span(location=value, dimension=dimension, **rule))
+
+
+def broken(table: pd.DataFrame, value: str, by: list[str]) -> pd.DataFrame:
+    """`table` sorted by `by` and time, with an empty row in every gap, so that no line is drawn across it.
+
+    A gap is longer than 90 days and than 2.5 times the median step of its group: a polar night breaks a weekly
+    series, missing years an annual one.
+
+    >>> days = pd.to_datetime(["2020-08-01", "2021-08-01", "2022-08-01", "2025-08-01"])
+    >>> table = pd.DataFrame({"rgi_id": "a", "time": days, "position_m": 1.0})
+    >>> broken(table, "position_m", ["rgi_id"])["position_m"].tolist()
+    [1.0, 1.0, 1.0, nan, 1.0]
+    """
+    pieces = []
+    for _, group in table.sort_values("time").groupby(by, sort=False):
+        step = group["time"].diff()
+        wide = step > max(pd.Timedelta(days=90), 2.5 * step.median())
+        middle = group[wide].assign(time=group["time"][wide] - step[wide] / 2, **{value: np.nan})
+        pieces.append(pd.concat([group, middle]).sort_values("time"))
+    return pd.concat(pieces, ignore_index=True)
+
+
+def strands(table: pd.DataFrame, value: str, by: list[str], **style) -> hv.Curve:
+    """`value` of `table` over time, a line for each group of `by`, drawn as one curve with breaks between groups."""
+    pieces = []
+    for _, group in table.groupby(by, sort=False):
+        pieces += [group[["time", value]], group[["time", value]].tail(1).assign(**{value: np.nan})]
+    return hv.Curve(pd.concat(pieces, ignore_index=True), "time", value).opts(**style)
+
+
+def whiskers(table: pd.DataFrame, x: str, value: str, lower: str, upper: str, **style) -> hv.ErrorBars:
+    """From column `lower` to column `upper` of `table`, an error bar through `value` over `x`."""
+    spans = table.assign(below=table[value] - table[lower], above=table[upper] - table[value])
+    spans = spans.dropna(subset=[value, "below", "above"])
+    ends = hvPlotTabular(spans).errorbars(x=x, y=value, yerr1="below", yerr2="above")
+    return ends.opts(**{"line_color": maps.INK, "upper_head": None, "lower_head": None} | style)
+
+
+def dates(plot, element) -> None:
+    """A hook that writes the ticks of a time axis as year, month and year, or day, month and year."""
+    plot.state.xaxis.formatter = DatetimeTickFormatter(years="%Y", months="%b %Y", days="%d %b %Y")
+
+
+def above(plot, element) -> None:
+    """A hook that draws whiskers over their bars; bokeh lays them under."""
+    plot.handles["glyph"].level = "overlay"
+
+
+def change_bars(last: pd.DataFrame, pick: Callable, title: str, height: int) -> hv.Overlay:
+    """A bar for each glacier and, set apart by its strength, one for the region, each with its interval.
+
+    Args: `last` has rgi_id, change_percent, lower, upper (%), change_km2, area_km2, date; `pick` is a hook.
+    """
+    region = last["rgi_id"] == "region"
+    last = last.assign(
+        colour=np.where(last["change_percent"] < 0, maps.LOSS, maps.GAIN), strength=np.where(region, 1.0, 0.55)
+    )
+    told = [
+        ("Glacier", "@rgi_id"),
+        ("Change", "@change_percent{+0.0} %, @change_km2{+0.000} km²"),
+        ("Interval", "@lower{+0.0} to @upper{+0.0} %"),
+        ("Area", "@area_km2{0,0.000} km² on @date"),
+    ]
+    shown = hvPlotTabular(last).bar(
+        x="rgi_id", y="change_percent", color="colour", alpha="strength", line_color=None,
+        bar_width=min(0.62, 22 * len(last) / height),
+        hover_cols=["lower", "upper", "change_km2", "area_km2", "date"], tools=["hover", "tap"], hover_tooltips=told,
+        nonselection_alpha=0.2, legend=False,
+    )  # fmt: skip
+    both = shown.opts(hooks=[pick]) * whiskers(last, "rgi_id", "change_percent", "lower", "upper", hooks=[above])
+    return both.opts(
+        invert_axes=True, hooks=[maps.dress, level(0, "height")], title=title, xlabel="", ylabel="Change of area (%)",
+        frame_width=440, frame_height=height, padding=(0.05, 0.1), show_grid=True,
+    )  # fmt: skip
+
+
+def area_series(table: pd.DataFrame, pick: Callable, title: str, height: int) -> hv.Overlay:
+    """Area over the dates, as % of the first: the region strong with its intervals, each glacier thin.
+
+    Args: `table` has rgi_id, time, relative, lower, upper (%), area_km2, date, strength; `pick` is a hook.
+    """
+    region = table[table["rgi_id"] == "region"]
+    told = [
+        ("Glacier", "@rgi_id"),
+        ("Date", "@date"),
+        ("Area", "@area_km2{0,0.000} km² (@relative{0.0} %)"),
+        ("Interval", "@lower{0.0} to @upper{0.0} %"),
+    ]
+    thin = strands(table, "relative", ["rgi_id"], color="#aab4bd", line_width=1)
+    thick = hv.Curve(region, "time", "relative").opts(color=maps.INK, line_width=2.2)
+    points = hvPlotTabular(table).scatter(
+        x="time", y="relative", color="colour", size="size", line_color=maps.PAPER, nonselection_alpha=0.08,
+        hover_cols=["rgi_id", "date", "area_km2", "lower", "upper", "colour", "size"],
+        tools=["hover", "tap"], hover_tooltips=told, legend=False,
+    )  # fmt: skip
+    both = thin * thick * whiskers(region, "time", "relative", "lower", "upper") * points.opts(hooks=[pick])
+    return both.opts(
+        hooks=[maps.dress, dates, level(100)], title=title, xlabel="Date", ylabel="Area, % of the first date",
+        frame_width=500, frame_height=height, padding=0.06, show_legend=False, show_grid=True,
+    )  # fmt: skip
+
+
+def area_change(table: pd.DataFrame) -> hv.Layout:
+    """Change of each glacier and of the region (bars with intervals), and their areas over the dates.
+
+    Args: `table` of change.area: rgi_id (a row "region"), time, area_m2, lower_m2, upper_m2, change_m2,
+    change_lower_m2, change_upper_m2, change_percent (of the ground that both dates saw). Of more than MOST glaciers
+    those are shown that changed most. Pick a bar and its points stay, and the other way.
+    """
+    table = table.sort_values("time").assign(
+        first=lambda t: t.groupby("rgi_id")["area_m2"].transform("first").replace(0, np.nan),
+        date=lambda t: t["time"].dt.strftime("%Y-%m-%d"),
+        area_km2=lambda t: t["area_m2"] / 1e6,
+        change_km2=lambda t: t["change_m2"] / 1e6,
+        relative=lambda t: 100 * t["area_m2"] / t["first"],
+        lower=lambda t: 100 * t["lower_m2"] / t["first"],
+        upper=lambda t: 100 * t["upper_m2"] / t["first"],
+        colour=lambda t: np.where(t["rgi_id"] == "region", maps.INK, "#8a949e"),
+        size=lambda t: np.where(t["rgi_id"] == "region", 70, 30),
+    )
+    last = table.groupby("rgi_id").tail(1)
+    last = last.assign(rank=last["change_m2"].abs().where(last["rgi_id"] != "region", np.inf)).sort_values("rank")
+    last, many = last.tail(MOST + 1), len(last) - 1
+    compared = (100 * last["change_m2"] / last["change_percent"]).where(last["change_m2"] != 0, last["first"])
+    bars = last.assign(
+        lower=(100 * last["change_lower_m2"] / compared).clip(lower=-100),  # no more can go than there was
+        upper=100 * last["change_upper_m2"] / compared,
+    )
+    dates, height = table["date"], max(320, 34 * len(last))
+    title = f"Change of area, {dates.iloc[0]} to {dates.iloc[-1]}"
+    title += f" ({MOST} of {many} glaciers)" if many > MOST else ""
+    pick, follow = linked("rgi_id")
+    series = area_series(table[table["rgi_id"].isin(last["rgi_id"])], follow, "Area over time", height)
+    return (change_bars(bars, pick, title, height) + series).opts(shared_axes=False)
+
+
+def position_series(table: pd.DataFrame, pick: Callable, colours: dict, title: str, height: int) -> hv.Overlay:
+    """Position of each front over time: points in the colour of their date, whiskers, lines that stop at gaps.
+
+    Args: `table` has rgi_id, time, date, front, day, position_m, below, above, method, uncertainty_m; `colours` are
+    the options that colour column `day`; `pick` is a hook.
+    """
+    by = [name for name in ("rgi_id", "method") if name in table]
+    methods = dict(zip(table["method"].unique(), MARKERS, strict=False))
+    told = [
+        ("Glacier", "@rgi_id"),
+        ("Date", "@date"),
+        ("Position", "@position_m{+0,0} m ± @uncertainty_m{0,0} m"),
+        ("Method", "@method"),
+    ]
+    lines = strands(broken(table, "position_m", by), "position_m", by, color="#8a949e", line_width=1.2)
+    points = hv.Scatter(
+        table.dropna(subset="position_m"), "time",
+        ["position_m", "day", "front", "rgi_id", "date", "method", "uncertainty_m"],
+    ).opts(
+        color="day", size=7, marker=hv.dim("method").categorize(methods, "circle"), line_color=maps.INK, line_width=0.5,
+        tools=["hover", "tap", "xbox_select"], hover_tooltips=told, nonselection_alpha=0.08, hooks=[pick], **colours,
+    )  # fmt: skip
+    grey = {"fill_color": "#8a949e", "size": 8}
+    signs = [maps.key({name: grey | {"marker": mark} for name, mark in methods.items()})] if len(methods) > 1 else []
+    ends = whiskers(table, "time", "position_m", "below", "above", line_color="#8a949e")
+    return (lines * ends * points).opts(
+        hooks=[maps.dress, dates, level(0), *signs], title=title, xlabel="Date",
+        yformatter="%d",
+        ylabel="Front position (m), advance up, retreat down", frame_width=480, frame_height=height, padding=0.05,
+        show_legend=False,
+        show_grid=True,
+    )  # fmt: skip
+
+
+def dated(days: pd.Series) -> dict:
+    """Options that colour by `days` (ms since 1970) from dark to bright."""
+    return {"cmap": "viridis", "clim": (float(days.min()), max(float(days.max()), float(days.min()) + 1))}
+
+
+def date_bar(plot, element) -> None:
+    """A hook that reads the colour bar of `dated` as dates."""
+    form = DatetimeTickFormatter(**dict.fromkeys(("days", "months", "years"), "%Y-%m-%d"))
+    for bar in plot.state.select({"type": ColorBar}):
+        mapper = bar.color_mapper
+        ticks = FixedTicker(ticks=np.linspace(mapper.low, mapper.high, 5).tolist())
+        bar.update(ticker=ticks, formatter=form, height=10, bar_line_color=None)
+        bar.update(major_label_text_font=maps.FONT, major_label_text_color=maps.MUTED)
+
+
+def timeline(scenes: pd.DataFrame, title: str = "") -> hv.Overlay:
+    """Each scene at its date and clear fraction, filled where it was kept and hollow where it was dropped.
+
+    Args: `scenes` has time, clear_fraction (0-1), kept (bool), and, as far as known, item, snow_fraction (0-1), reason.
+    """
+    reasons = "dropped: " + scenes.get("reason", pd.Series("", scenes.index)).astype(str)
+    scenes = scenes.assign(
+        clear=100 * scenes["clear_fraction"],
+        snow=100 * scenes.get("snow_fraction", np.nan),
+        date=scenes["time"].dt.strftime("%Y-%m-%d"),
+        item=scenes.get("item", scenes.get("id", "")),
+        verdict=np.where(scenes["kept"], "kept", reasons),
+    )
+    told = [("Scene", "@item"), ("Date", "@date"), ("Clear", "@clear{0} %"), ("Snow", "@snow{0} %"), ("", "@verdict")]
+    marks = {"kept": {"fill_color": maps.GAIN, "line_color": maps.GAIN, "marker": "circle", "size": 9}}
+    marks["dropped"] = marks["kept"] | {"fill_color": maps.PAPER, "line_color": maps.LOSS}
+    points = [
+        hv.Scatter(some, "time", ["clear", "item", "date", "snow", "verdict"]).opts(
+            tools=["hover"], hover_tooltips=told, line_width=1.6, **marks[name]
+        )
+        for name, some in (("kept", scenes[scenes["kept"]]), ("dropped", scenes[~scenes["kept"]]))
+    ]
+    return hv.Overlay(points).opts(
+        hooks=[maps.dress, dates, maps.key(marks)],
+        title=title or f"{int(scenes['kept'].sum())} of {len(scenes)} scenes kept",
+        xlabel="Date", ylabel="Clear over the region (%)", ylim=(-4, 104), frame_width=1040,
+        frame_height=230, padding=0.03, show_grid=True, show_legend=False,
+    )  # fmt: skip

@@ -1,0 +1,232 @@
+"""Pages from plots: one HTML file that needs no server and no network, with the numbers and how they came to be."""
+
+import base64
+import dataclasses
+import html
+import json
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Mapping, Sequence
+
+import holoviews as hv
+import pandas as pd
+from bokeh.embed import json_item
+from bokeh.model import Model
+from bokeh.models import Plot, Toolbar
+from bokeh.resources import Resources
+
+from glacier_nb import provenance, tables
+
+LARGEST = 8_000_000
+"""Bytes a page may take: a larger one is hard to send to a colleague."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Section:
+    """One figure of a page with what belongs to it."""
+
+    view: hv.core.Dimensioned | Model
+    """A HoloViews object or a bokeh model."""
+    caption: str = ""
+    """What it shows and what follows from it."""
+    table: pd.DataFrame | None = None
+    """Its numbers."""
+    alt: str = ""
+    """What a reader who cannot see it should know; empty: the caption."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Entry:
+    """One card of an index."""
+
+    title: str
+    href: str
+    """Address relative to the index."""
+    text: str = ""
+    """The question it answers."""
+    picture: str | os.PathLike | None = None
+    """A PNG that the card holds."""
+    numbers: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    """Key numbers: label to text with unit."""
+    group: str = ""
+    """Heading it stands under."""
+
+
+def drawn(view) -> Model:
+    """The bokeh model of `view`; TypeError for what is neither a HoloViews object nor a bokeh model."""
+    if isinstance(view, hv.core.Dimensioned):
+        view = hv.render(view, backend="bokeh")
+    if not isinstance(view, Model):
+        raise TypeError(f"{type(view).__name__} cannot be drawn in a page: give a HoloViews object or a bokeh model")
+    for toolbar in view.select({"type": Toolbar}):
+        toolbar.logo = None
+    for plot in view.select({"type": Plot}):  # HoloViews says "fixed" and gives the frame's size, not the figure's
+        plot.sizing_mode = None
+    return view
+
+
+def library(parts: Sequence[str] = ("bokeh",)) -> str:
+    """BokehJS as script elements, without the addresses at which it could reach for more."""
+    texts = Resources(mode="inline", components=list(parts), log_level="warn").js_raw
+    return "".join(f"<script>{re.sub(OUTSIDE, 'about:blank', text)}</script>\n" for text in texts)
+
+
+def parts(models: Sequence[Model]) -> list[str]:
+    """The parts of BokehJS that draw `models`."""
+    homes = {reference.__module__ for model in models for reference in model.references()}
+    widgets = any(home.startswith("bokeh.models.widgets") for home in homes)
+    tabled = "bokeh.models.widgets.tables" in homes
+    return ["bokeh"] + ["bokeh-widgets"] * widgets + ["bokeh-tables"] * tabled
+
+
+def figure(section: Section, model: Model, number: int) -> str:
+    """The HTML of one `section` whose view is `model`."""
+    data = json.dumps(json_item(model, f"plot-{number}")).replace("</", "<\\/")
+    alt = html.escape(section.alt or section.caption, quote=True)
+    numbers = ""
+    if section.table is not None:
+        numbers = (
+            f"<div class=scroll tabindex=0 role=region aria-label=Numbers>{tables.table(section.table).data}</div>\n"
+        )
+    return (
+        f'<figure role=group aria-label="{alt}"><div class=plot id=plot-{number}></div>'
+        f"<figcaption>{html.escape(section.caption)}</figcaption></figure>\n"
+        f"<script type=application/json class=item>{data}</script>\n{numbers}"
+    )
+
+
+def provenance_line(manifest: Mapping) -> str:
+    """The facts of `manifest` that fit on a line, and all of it to unfold."""
+    facts = [
+        f"{name.replace('_', ' ')} {value}" for name, value in manifest.items() if isinstance(value, str | int | float)
+    ]
+    full = html.escape(json.dumps(manifest, indent=1, default=str))
+    line = html.escape(" · ".join(fact for fact in facts if len(fact) < 80))
+    return f"<details><summary>How this was made: {line}</summary><pre>{full}</pre></details>"
+
+
+def whole(title: str, body: str, path: str | os.PathLike, scripts: str = "", text: str = "") -> pathlib.Path:
+    """Write an HTML page with `title`, the paragraph `text` and `body`; ValueError above LARGEST bytes."""
+    lede = f"<p class=lede>{html.escape(text)}</p>" if text else ""
+    page = (
+        f"<!doctype html><html lang=en><head><meta charset=utf-8><title>{html.escape(title)}</title>"
+        f"<meta name=viewport content='width=device-width, initial-scale=1'><style>{STYLE}</style></head>"
+        f"<body><main><header><h1>{html.escape(title)}</h1>{lede}</header>\n{body}</main>\n{scripts}</body></html>\n"
+    )
+    size = len(page.encode())
+    if size > LARGEST:
+        raise ValueError(
+            f"{path}: the page takes {size / 1e6:.1f} MB, over {LARGEST / 1e6:.0f}: show fewer figures or dates"
+        )
+    with provenance.whole(path) as temporary:
+        temporary.write_text(page)
+    return pathlib.Path(path)
+
+
+def page(
+    title: str, sections: Sequence[Section], path: str | os.PathLike, text: str = "", manifest: Mapping | None = None
+) -> pathlib.Path:
+    """Write `sections` as one HTML page to `path`, whole or not at all, and return the path.
+
+    Args: `text` is a paragraph under the title; `manifest` (provenance.manifest) is shown as a line that unfolds.
+    """
+    models = [drawn(section.view) for section in sections]
+    body = "".join(
+        f"<section>{figure(section, model, i)}</section>\n"
+        for i, (section, model) in enumerate(zip(sections, models, strict=True))
+    )
+    body += provenance_line(manifest) if manifest else ""
+    return whole(title, body, path, library(parts(models)) + LOADER, text)
+
+
+def save(
+    obj,
+    path: str | os.PathLike,
+    title: str,
+    table: pd.DataFrame | None = None,
+    text: str | None = None,
+    caption: str = "",
+    alt: str = "",
+    manifest: Mapping | None = None,
+) -> pathlib.Path:
+    """Write one plot `obj` with its numbers (`table`) as a page that opens offline; returns the path.
+
+    Args: as `page` and `Section`; `alt` defaults to the caption, and that to the title.
+    """
+    return page(title, [Section(obj, caption, table, alt or caption or title)], path, text or "", manifest)
+
+
+def card(entry: Entry) -> str:
+    """The HTML of one card."""
+    shown = ""
+    if entry.picture and pathlib.Path(entry.picture).exists():
+        data = base64.b64encode(pathlib.Path(entry.picture).read_bytes()).decode()
+        shown = f"<img alt='' src='data:image/png;base64,{data}'>"
+    numbers = "".join(f"<div><dt>{html.escape(k)}<dd>{html.escape(v)}</div>" for k, v in entry.numbers.items())
+    return (
+        f'<a class=card href="{html.escape(entry.href, quote=True)}">{shown}<div><h3>{html.escape(entry.title)}</h3>'
+        f"<p>{html.escape(entry.text)}</p>{f'<dl>{numbers}</dl>' if numbers else ''}</div></a>"
+    )
+
+
+def index(
+    entries: Sequence[Entry],
+    path: str | os.PathLike,
+    title: str = "glacier_nb",
+    text: str = "",
+    numbers: Mapping[str, str] | None = None,
+    manifest: Mapping | None = None,
+) -> pathlib.Path:
+    """Write a page of cards, one for each of `entries` under its group's heading, below the key `numbers`."""
+    tiles = "".join(f"<div><dt>{html.escape(k)}<dd>{html.escape(v)}</div>" for k, v in (numbers or {}).items())
+    body = f"<dl class=tiles>{tiles}</dl>" if tiles else ""
+    for group in dict.fromkeys(entry.group for entry in entries):
+        cards = "".join(card(entry) for entry in entries if entry.group == group)
+        body += f"<h2>{html.escape(group)}</h2><div class=cards>{cards}</div>\n"
+    body += provenance_line(manifest) if manifest else ""
+    return whole(title, body, path, text=text)
+
+
+def chromium() -> str | None:
+    """Path of a Chromium or Chrome that can take pictures of pages, or None."""
+    return next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome", "chrome"))), None)
+
+
+def picture(page: str | os.PathLike, path: str | os.PathLike, size: tuple[int, int] = (1280, 800)) -> pathlib.Path:
+    """Write what a browser shows of the HTML file `page` as a PNG of `size` pixels to `path`, and return the path.
+
+    A page of ours is shown from its first figure on, without its title.
+
+    Raises FileNotFoundError where there is no Chromium, RuntimeError where it shows nothing within a minute.
+    """
+    browser = chromium()
+    if browser is None:
+        raise FileNotFoundError("no chromium to take a picture with: install it (Debian: apt install chromium)")
+    with provenance.whole(path) as temporary, tempfile.TemporaryDirectory() as profile:
+        command = [browser, *BROWSER, f"--user-data-dir={profile}", f"--window-size={size[0]},{size[1]}"]
+        command += [f"--screenshot={temporary}", pathlib.Path(page).resolve().as_uri() + "#bare"]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+        if not temporary.exists():
+            raise RuntimeError(f"chromium drew nothing of {page}: {done.stderr.strip().splitlines()[-1:]}")
+    return pathlib.Path(path)
+
+
+OUTSIDE = r"https?://(?:cdn|maps|developers)[.][^ `\"'\\]+"
+"""Addresses inside BokehJS (MathJax, icon fonts, Google maps) that a page must never ask."""
+
+BROWSER = (
+    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--hide-scrollbars",
+    "--disable-background-networking", "--disable-component-update", "--disable-sync", "--virtual-time-budget=10000",
+)  # fmt: skip
+
+LOADER = """<script>
+document.body.classList.toggle("bare", location.hash === "#bare")
+for (const item of document.querySelectorAll("script.item")) Bokeh.embed.embed_item(JSON.parse(item.textContent))
+</script>
+"""
+
+STYLE = pathlib.Path(__file__).with_name("page.css").read_text()

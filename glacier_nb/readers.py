@@ -1,0 +1,208 @@
+"""Readers of public outlines, fronts and samples: many schemas, encodings and missing projections to one table."""
+
+import os
+import pathlib
+import re
+
+import geopandas as gpd
+import pandas as pd
+import shapely
+
+# attribute names of RGI 7.0, and what other inventories call them
+_NAMES = {
+    "rgi_id": ("rgi_id", "RGIId", "RGIID", "glac_id", "FCGI_ID", "GLIMS_ID", "GLIMSId", "glims_id"),
+    "glims_id": ("glims_id", "GLIMSId", "GLIMSID", "GLIMS_ID", "glac_id"),
+    "glac_name": ("glac_name", "Name", "Glc_Name", "name"),
+    "src_date": ("src_date", "BgnDate", "SRC_DATE", "time", "date"),
+    "area_km2": ("area_km2", "Area", "db_area", "Area_poly"),
+    "o1region": ("o1region", "O1Region"), "o2region": ("o2region", "O2Region"),
+    "zmin_m": ("zmin_m", "Zmin"), "zmax_m": ("zmax_m", "Zmax"), "zmed_m": ("zmed_m", "Zmed"),
+    "slope_deg": ("slope_deg", "Slope"), "aspect_deg": ("aspect_deg", "Aspect"), "lmax_m": ("lmax_m", "Lmax"),
+    "term_type": ("term_type", "TermType"), "surge_type": ("surge_type", "Surging"),
+    "analysis": ("anlys_id",), "analysts": ("analysts",), "line_type": ("line_type",), "system": ("system",),
+}  # fmt: skip
+_SYSTEMS = (("RGI2000-v7", "RGI 7.0"), ("RGI60", "RGI 6.0"), ("RGI50", "RGI 5.0"), (r"G\d{6}[EW]", "GLIMS"))
+_POLAR = "EPSG:3413"  # NSIDC sea ice polar stereographic north
+
+
+def inventory(path: str | os.PathLike, bbox: tuple | None = None, crs: str | None = None) -> gpd.GeoDataFrame:
+    """Glacier outlines of any inventory (RGI 5, 6, 7, GLIMS, national, own file) under RGI 7.0's attribute names.
+
+    Columns rgi_id, time (datetime64, NaT unknown), system, geometry first, then those of glims_id, glac_name,
+    area_km2 ... that the file has, in the file's CRS. The parts that GLIMS keeps of one analysis are one row.
+    `bbox` (lon/lat) keeps what touches it. A file without a CRS is taken as lon/lat if its numbers allow it.
+    Raises FileNotFoundError, and LookupError where nothing names the glaciers.
+    """
+    path = there(path)
+    raw = _placed(gpd.read_parquet(path) if path.suffix == ".parquet" else _vector(path), path, crs)
+    if bbox is not None:
+        window = gpd.GeoSeries([shapely.box(*bbox)], crs="EPSG:4326").segmentize(0.1).to_crs(raw.crs).iloc[0]
+        raw = raw[raw.intersects(window)].reset_index(drop=True)
+    out = gpd.GeoDataFrame(geometry=raw.geometry.to_numpy(), crs=raw.crs)
+    for name, known in _NAMES.items():
+        if (found := next((column for column in known if column in raw), None)) is not None:
+            out[name] = raw[found].map(_text) if pd.api.types.is_object_dtype(raw[found]) else raw[found].to_numpy()
+    if "rgi_id" not in out:
+        raise LookupError(f"{path.name} names no glaciers ({', '.join(map(str, raw.columns))}): add a column rgi_id")
+    out["time"] = dates(out.pop("src_date")) if "src_date" in out else pd.NaT
+    if "system" not in out:
+        out["system"] = out["rgi_id"].map(
+            lambda name: next((s for p, s in _SYSTEMS if re.match(p, str(name))), path.stem)
+        )
+    if "line_type" in out:  # GLIMS: lakes, rocks and snow lines are no outlines
+        out = out[out.pop("line_type") == "glac_bound"]
+    if "analysis" in out and out.duplicated(["rgi_id", "analysis"]).any():
+        whole = out.dissolve(by=["rgi_id", "analysis"], as_index=False, sort=False)
+        out = whole.sort_values("time", kind="stable", ignore_index=True)
+    first = ["rgi_id", "time", "system", "geometry"]
+    out = out[[*first, *(column for column in out.columns if column not in first)]].reset_index(drop=True)
+    return out
+
+
+def harald_moltke(path: str | os.PathLike) -> gpd.GeoDataFrame:
+    """159 fronts of Harald Moltke Brae, one row per date: rgi_id, time, system, sensor, geometry (EPSG:3413)."""
+    files = sorted(there(path).rglob("lines/*/*/*.shp"))
+    parts = [gpd.read_file(file).assign(time=pd.Timestamp(file.parent.name)) for file in files]
+    out = gpd.GeoDataFrame(pd.concat(parts, ignore_index=True), crs=parts[0].crs)
+    return _fronts(out, "harald_moltke_brae", "Loebel et al. 2024", "Landsat 8")
+
+
+def harald_moltke_box(path: str | os.PathLike) -> gpd.GeoDataFrame:
+    """The rectilinear box its fronts are measured in: rgi_id, geometry (EPSG:3413)."""
+    (file,) = there(path).glob("box/*.shp")
+    return gpd.read_file(file)[["geometry"]].assign(rgi_id="harald_moltke_brae")[["rgi_id", "geometry"]]
+
+
+def measures(path: str | os.PathLike) -> gpd.GeoDataFrame:
+    """Nine winters of Greenland termini (NSIDC-0642): fronts with glacier_id, winter, name, start, end, quality.
+
+    `rgi_id` is "NSIDC-0642-" and GlacierID; `time` the middle of the stretch the image is from. Two schemas and two
+    text encodings are read alike; files without .prj are EPSG:3413 as its documentation says.
+    """
+    parts = []
+    for file in sorted(there(path).glob("termini_*.shp")):
+        raw = gpd.read_file(file, encoding="latin1").set_crs(_POLAR, allow_override=True)
+        span = (
+            raw["DateRange"].str.split("-", expand=True)
+            if "DateRange" in raw
+            else raw["DATE"].to_frame().iloc[:, [0, 0]]
+        )
+        start, end = (pd.to_datetime(span.iloc[:, side], format="mixed", dayfirst=True) for side in (0, 1))
+        names = raw[[c for c in ("Official_n", "GrnlndcNam", "GlacName", "Name", "AltName") if c in raw]]
+        digits = re.search(r"_(\d\d)(\d\d)_", file.name)
+        parts.append(
+            raw[["geometry"]].assign(
+                rgi_id="NSIDC-0642-" + raw["GlacierID"].astype(int).astype(str),
+                time=start + (end - start) / 2, glacier_id=raw["GlacierID"].astype(int), start=start, end=end,
+                winter=f"20{digits[1]}/{digits[2]}", name=names.bfill(axis=1).iloc[:, 0].map(_text),
+                quality=raw.get("QualFlag", pd.NA),
+                sensor=raw.get("ImgSource", "RADARSAT"),
+            )
+        )  # fmt: skip
+    out = gpd.GeoDataFrame(pd.concat(parts, ignore_index=True), crs=_POLAR)
+    return _fronts(out.sort_values(["glacier_id", "time"], ignore_index=True), None, "NSIDC-0642 v1.2", None)
+
+
+def svalbard(path: str | os.PathLike) -> gpd.GeoDataFrame:
+    """Five glaciers at three dates (EPSG:32633): rgi_id (the name), time (mid-year), length_m, front_width_m."""
+    raw = gpd.read_file(next(iter(there(path).glob("*.gpkg")), path))
+    time = pd.to_datetime(raw["year"].astype(int).astype(str) + "-07-01")
+    out = raw[["geometry"]].assign(rgi_id=raw["name"], time=time, system="Norwegian Polar Institute")
+    out = out.assign(glac_name=raw["name"], length_m=raw["length"], front_width_m=raw["fwidth"])
+    return out[["rgi_id", "time", "system", "geometry", "glac_name", "length_m", "front_width_m"]]
+
+
+def frontlearning(path: str | os.PathLike) -> pd.DataFrame:
+    """Scenes and labels for calving fronts (PNG, 0 = front): scene, sensor, time, path_row, image, label, label_1px."""
+    rows = []
+    for image in sorted((there(path) / "images").glob("*.png")):
+        scene = image.name.removesuffix("_Subset.png")
+        sensor, _, path_row, date = scene.split("_")[:4]
+        labels = [image.parents[1] / folder / f"{scene}_Front.png" for folder in ("labels", "labels_1px")]
+        rows.append((scene, sensor, pd.Timestamp(date), path_row, image, *(p if p.exists() else None for p in labels)))
+    return pd.DataFrame(rows, columns=["scene", "sensor", "time", "path_row", "image", "label", "label_1px"])
+
+
+def points(path: str | os.PathLike, sensor: str = "Sentinel-2_SR") -> gpd.GeoDataFrame:
+    """Human-classified pixels (EPSG:4326): site, time, class_name, reflectance by common name, geometry."""
+    raw = pd.read_csv(there(path) / f"{sensor}_training_data.csv")
+    bands = {"B2": "blue", "B3": "green", "B4": "red", "B8": "nir", "B11": "swir16", "B12": "swir22"}
+    landsat = {"SR_B2": "blue", "SR_B3": "green", "SR_B4": "red", "SR_B5": "nir", "SR_B6": "swir16", "SR_B7": "swir22"}
+    classes = {1: "snow", 2: "shadowed snow", 3: "ice", 4: "rock or debris", 5: "water"}
+    out = raw.rename(columns=bands if "B2" in raw else landsat)[list(bands.values())]
+    time = pd.to_datetime(raw["image_date"].astype(str), format="%Y%m%d")
+    out = out.assign(site=raw["site_name"], time=time, class_name=raw["class"].map(classes))
+    return gpd.GeoDataFrame(out, geometry=gpd.GeoSeries.from_wkt(raw["geometry"]), crs="EPSG:4326")
+
+
+def files(path: str | os.PathLike, pattern: str = "*") -> dict[str, pathlib.Path]:
+    """Paths below a folder that match, by their path inside it."""
+    path = there(path)
+    return {p.relative_to(path).as_posix(): p for p in sorted(path.rglob(pattern)) if p.is_file()}
+
+
+def there(path: str | os.PathLike) -> pathlib.Path:
+    """The path, if it exists."""
+    path = pathlib.Path(path)
+    if not path.exists():
+        raise FileNotFoundError(f"no file or folder {path}: give the path of the data")
+    return path
+
+
+def dates(values: pd.Series) -> pd.Series:
+    """Dates of an inventory as datetime64: ISO text, or RGI's 20030799, where 99 (or 00) is an unknown day or month.
+
+    An unknown day is the 15th, an unknown month July.
+
+    >>> dates(pd.Series([20030799, "20109999", -9999999, "2016-08-27T00:00:00"])).astype(str).tolist()
+    ['2003-07-15', '2010-07-15', 'NaT', '2016-08-27']
+    """
+
+    def iso(value) -> str | None:
+        text = str(value)
+        if digits := re.fullmatch(r"(\d{4})(\d\d)(\d\d)(\.0)?", text):
+            year, month, day = digits.group(1, 2, 3)
+            month = month if "01" <= month <= "12" else "07"
+            return f"{year}-{month}-{day if '01' <= day <= '31' else '15'}"
+        return None if text.startswith("-9") else text
+
+    return pd.to_datetime(values.map(iso), format="mixed", errors="coerce").dt.tz_localize(None)
+
+
+def _text(value):
+    """Text whose UTF-8 was read as latin1 set right; anything else as it is."""
+    if not isinstance(value, str):
+        return value
+    try:
+        return value.encode("latin1").decode("utf-8")
+    except UnicodeError:
+        return value
+
+
+def _vector(path: pathlib.Path, **more) -> gpd.GeoDataFrame:
+    """Any vector file, in its own encoding or latin1."""
+    try:
+        return gpd.read_file(path, **more)
+    except UnicodeDecodeError:
+        return gpd.read_file(path, encoding="latin1", **more)
+
+
+def _placed(raw: gpd.GeoDataFrame, path: pathlib.Path, crs: str | None) -> gpd.GeoDataFrame:
+    """With a CRS: the given one, the file's, or lon/lat where the numbers can be degrees."""
+    if crs is not None:
+        return raw.set_crs(crs, allow_override=True)
+    if raw.crs is not None:
+        return raw
+    west, south, east, north = raw.total_bounds
+    if -180 <= west <= east <= 360 and -90 <= south <= north <= 90:
+        return raw.set_crs("EPSG:4326")
+    raise ValueError(f"{path.name} has no CRS and its numbers are no degrees: give crs=, or put a .prj beside it")
+
+
+def _fronts(raw: gpd.GeoDataFrame, rgi_id: str | None, system: str, sensor: str | None) -> gpd.GeoDataFrame:
+    """Front columns first."""
+    out = raw.assign(system=system)
+    out = out if rgi_id is None else out.assign(rgi_id=rgi_id)
+    out = out if sensor is None else out.assign(sensor=sensor)
+    first = ["rgi_id", "time", "system", "sensor", "geometry"]
+    return out[[*first, *(column for column in out.columns if column not in first)]]

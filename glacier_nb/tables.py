@@ -1,0 +1,91 @@
+"""Tables as people read them: headings with units, dates, dashes for what is missing; walked by a screen reader too."""
+
+import dataclasses
+import html
+
+import numpy as np
+import pandas as pd
+from IPython.display import HTML
+
+
+@dataclasses.dataclass(frozen=True)
+class Column:
+    """How a table's column reads to a person."""
+
+    label: str
+    """Heading, with the unit."""
+    scale: float = 1.0
+    """What a value is multiplied by for that unit."""
+    form: str = ".4g"
+    """Format of a number that is not whole."""
+
+
+COLUMNS = {
+    "rgi_id": Column("Glacier"),
+    "time": Column("Date"),
+    "since": Column("Since"),
+    "system": Column("System"),
+    "sensor": Column("Sensor"),
+    "area_m2": Column("Area (km²)", 1e-6, ",.3f"),
+    "lower_m2": Column("at least (km²)", 1e-6, ",.3f"),
+    "upper_m2": Column("at most (km²)", 1e-6, ",.3f"),
+    "unseen_m2": Column("Unseen (km²)", 1e-6, ",.3f"),
+    "change_m2": Column("Change (km²)", 1e-6, "+z,.3f"),
+    "change_lower_m2": Column("at least (km²)", 1e-6, "+z,.3f"),
+    "change_upper_m2": Column("at most (km²)", 1e-6, "+z,.3f"),
+    "change_percent": Column("Change (%)", 1.0, "+z.1f"),
+    "rate_km2_a": Column("Rate (km² a⁻¹)", 1.0, "+z,.4f"),
+    "rate_lower_km2_a": Column("at least (km² a⁻¹)", 1.0, "+z,.4f"),
+    "rate_upper_km2_a": Column("at most (km² a⁻¹)", 1.0, "+z,.4f"),
+    "rate_percent_a": Column("Rate (% a⁻¹)", 1.0, "+z.2f"),
+    "position_m": Column("Position (m)", 1.0, "+z,.0f"),
+    "uncertainty_m": Column("± (m)", 1.0, ",.0f"),
+    "width_m": Column("Width (m)", 1.0, ",.0f"),
+    "swept_area_m2": Column("Swept area (km²)", 1e-6, "+z,.3f"),
+    "clear_fraction": Column("Clear (%)", 100.0, ".0f"),
+    "snow_fraction": Column("Snow or ice (%)", 100.0, ".0f"),
+    "used_fraction": Column("Used (%)", 100.0, ".0f"),
+}
+"""Headings of the columns that this package writes; any other column is headed by its name."""
+
+
+def headed(name: str) -> str:
+    """The heading of a column that COLUMNS does not know: its name as words."""
+    return html.escape(name[:1].upper() + name[1:].replace("_", " "))
+
+
+def cell(value, column: Column) -> str:
+    """`value` as a table shows it; what is missing is a dash.
+
+    >>> cell(12_345_678.0, COLUMNS["area_m2"]), cell(float("nan"), COLUMNS["area_m2"]), cell("a<b", Column("x"))
+    ('12.346', '–', 'a&lt;b')
+    """
+    if pd.isna(value):
+        return "–"
+    if isinstance(value, pd.Timestamp):
+        return f"{value:%Y-%m-%d}"
+    if isinstance(value, bool | np.bool_):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return format(value * column.scale, column.form).replace("-", "−")
+    return html.escape(str(value))
+
+
+def table(frame: pd.DataFrame, caption: str = "") -> HTML:
+    """`frame` as an HTML table that a screen reader can walk: headings with units (COLUMNS), first column as row names.
+
+    >>> "<th scope=col class=number>Area (km²)" in table(pd.DataFrame({"rgi_id": ["a"], "area_m2": [2e6]})).data
+    True
+    """
+    frame = pd.DataFrame(frame.drop(columns="geometry", errors="ignore"))
+    columns = [COLUMNS.get(name, Column(headed(str(name)))) for name in frame]
+    kinds = [" class=number" if frame[name].dtype.kind in "iuf" else "" for name in frame]
+    heads = "".join(f"<th scope=col{kind}>{column.label}" for column, kind in zip(columns, kinds, strict=True))
+    body = []
+    for values in frame.itertuples(index=False, name=None):
+        cells = [cell(value, column) for value, column in zip(values, columns, strict=True)]
+        rest = "".join(f"<td{kind}>{text}" for text, kind in zip(cells[1:], kinds[1:], strict=True))
+        strong = " class=total" if values[:1] == ("region",) else ""
+        body.append(f"<tr{strong}><th scope=row{kinds[0]}>{cells[0]}{rest}" if cells else "<tr>")
+    head = f"<caption>{html.escape(caption)}</caption>" if caption else ""
+    return HTML(f"<table class=numbers>{head}<thead><tr>{heads}<tbody>{''.join(body)}</table>")

@@ -1,0 +1,193 @@
+"""How sure a number is: intervals of areas, their sum, trends, calibration, and maps unlike the training.
+
+Intervals here are bounds of one kind throughout: the buffer method's. `combine` adds half-widths, so a sum or a
+difference has bounds of the same kind as its parts.
+"""
+
+import dataclasses
+from collections.abc import Sequence
+
+import geopandas as gpd
+import numpy as np
+import pandas as pd
+import scipy.optimize
+import scipy.special
+import scipy.stats
+import shapely
+import xarray as xr
+
+SYSTEMATIC = 0.5
+"""Share of an outline's error variance taken as common to all outlines of one source (same system and sensor).
+
+Snow, shadow and threshold push all margins of a date and a method the same way; noise does not. With 0 all errors
+are independent and a region's interval shrinks with the number of glaciers, with 1 it does not shrink at all.
+"""
+
+
+@dataclasses.dataclass(frozen=True)
+class Trend:
+    """A monotonic trend; `slope`, `lower` and `upper` per year, `p` of no trend (Mann-Kendall)."""
+
+    slope: float
+    lower: float
+    upper: float
+    intercept: float
+    p: float
+    n: int
+
+
+def area_interval(
+    geometry: gpd.GeoSeries | np.ndarray,
+    pixel: float | np.ndarray = 10.0,
+    buffer: float = 0.5,
+    margin: np.ndarray | None = None,
+) -> pd.DataFrame:
+    """Areas with bounds by the buffer method: area_m2, lower_m2, upper_m2, one row a geometry.
+
+    The margin, holes included, may lie `buffer` pixels of `pixel` metres to either side (Paul et al. 2013,
+    doi:10.3189/2013AoG63A296; 2017, doi:10.1016/j.rse.2017.08.038): half-width = perimeter x buffer x pixel, the
+    first order of buffering by that much, and never below no area. `margin` (m) is the length to use instead of
+    the perimeter, for outlines that share divides. Debris cover needs a wider buffer: analysts differ there by
+    30 %. Lengths and areas in the units of the map.
+
+    >>> area_interval([shapely.box(0, 0, 1000, 1000)], pixel=10.0).values.tolist()
+    [[1000000.0, 980000.0, 1020000.0]]
+    """
+    index, geometry = getattr(geometry, "index", None), np.asarray(geometry, dtype=object)
+    area = shapely.area(geometry)
+    length = shapely.length(geometry) if margin is None else np.asarray(margin, dtype=float)
+    half = length * buffer * np.asarray(pixel, dtype=float)
+    bounds = {"area_m2": area, "lower_m2": np.maximum(area - half, 0), "upper_m2": area + half}
+    return pd.DataFrame(bounds, index=None if callable(index) else index)
+
+
+def combine(
+    half: np.ndarray | Sequence[float], systematic: float = SYSTEMATIC, source: Sequence | None = None
+) -> np.ndarray | float:
+    """Half-width of a sum from the half-widths of its terms, along the last axis.
+
+    A term that is taken off has a negative half-width: what it shares with the others cancels. `systematic` is the
+    share of each variance that is common to all terms of one `source` (a label a term; default: one source for all).
+
+    >>> float(combine([3.0, 4.0], systematic=0)), float(combine([3.0, 4.0], systematic=1))
+    (5.0, 7.0)
+    >>> float(combine([4.0, -4.0], systematic=1))
+    0.0
+    """
+    half = np.asarray(half, dtype=float)
+    labels = np.zeros(half.shape[-1]) if source is None else pd.factorize(np.asarray(source))[0]
+    shared = sum(half[..., labels == label].sum(-1) ** 2 for label in np.unique(labels))
+    return np.sqrt(systematic * shared + (1 - systematic) * (half**2).sum(-1))
+
+
+def theil_sen(time: np.ndarray | pd.Series, value: np.ndarray | pd.Series, level: float = 0.9) -> Trend:
+    """Trend per year as the median of all pairwise slopes, with its interval (Sen 1968) and Mann-Kendall's p.
+
+    `time` as datetimes or decimal years; missing values are passed over. One value in five may be wild and
+    the slope holds. Intercept at year 0. Raises ValueError under three values.
+
+    >>> theil_sen(np.array([2000.0, 2001, 2002, 2003, 2004]), np.array([8.0, 7, 6, 5, 50])).slope
+    -1.0
+    """
+    years, value = _years(time), np.asarray(value, dtype=float)
+    good = np.isfinite(years) & np.isfinite(value)
+    if good.sum() < 3:
+        raise ValueError(f"a trend needs three dated values, here are {good.sum()}: add dates")
+    slope, intercept, lower, upper = scipy.stats.theilslopes(value[good], years[good], alpha=level)
+    p = scipy.stats.kendalltau(years[good], value[good]).pvalue
+    return Trend(float(slope), float(lower), float(upper), float(intercept), float(p), int(good.sum()))
+
+
+def _years(time: np.ndarray | pd.Series) -> np.ndarray:
+    time = np.asarray(time)
+    if np.issubdtype(time.dtype, np.number):
+        return time.astype(float)
+    days = pd.DatetimeIndex(time) - pd.Timestamp("2000-01-01")
+    return 2000 + np.asarray(days / pd.Timedelta(days=365.25), dtype=float)
+
+
+def reliability(
+    probability: np.ndarray | xr.DataArray, truth: np.ndarray | xr.DataArray, bins: int = 15
+) -> pd.DataFrame:
+    """How often the truth holds where the map says p: columns low, high, n, confidence, frequency; a row a bin.
+
+    `probability` of the positive zone, `truth` boolean, same shape; unseen (NaN) pixels are left out. A calibrated
+    map has confidence = frequency. Empty bins are NaN.
+    """
+    p, y = _paired(probability, truth)
+    edges = np.linspace(0, 1, bins + 1)
+    which = np.clip(np.digitize(p, edges[1:-1]), 0, bins - 1)
+    n = np.bincount(which, minlength=bins)
+    with np.errstate(invalid="ignore"):
+        confidence = np.bincount(which, p, minlength=bins) / n
+        frequency = np.bincount(which, y, minlength=bins) / n
+    columns = {"low": edges[:-1], "high": edges[1:], "n": n, "confidence": confidence, "frequency": frequency}
+    return pd.DataFrame(columns)
+
+
+def ece(probability: np.ndarray | xr.DataArray, truth: np.ndarray | xr.DataArray, bins: int = 15) -> float:
+    """Expected calibration error (0-1): mean |confidence - frequency| over pixels (Naeini et al. 2015)."""
+    table = reliability(probability, truth, bins).dropna()
+    return float(np.average((table.confidence - table.frequency).abs(), weights=table.n))
+
+
+def temperature(probability: np.ndarray | xr.DataArray, truth: np.ndarray | xr.DataArray) -> float:
+    """The temperature that makes a map most likely given the truth (Guo et al. 2017); above 1: it was too sure.
+
+    Find it on maps that were not trained on, then apply it with `temper`.
+    """
+    p, y = _paired(probability, truth)
+    logit, sign = _logit(p), np.where(y, 1.0, -1.0)
+
+    def loss(log_t: float) -> float:
+        return -float(np.mean(scipy.special.log_expit(sign * logit / np.exp(log_t))))
+
+    return float(np.exp(scipy.optimize.minimize_scalar(loss, bounds=(-4, 4), method="bounded").x))
+
+
+def temper(probability: np.ndarray | xr.DataArray, temperature: float) -> np.ndarray | xr.DataArray:
+    """A map's probability with its logit divided by `temperature`: 0.5 stays where it is, so outlines do too."""
+    values = scipy.special.expit(_logit(np.asarray(probability)) / temperature).astype(np.float32)
+    return probability.copy(data=values) if isinstance(probability, xr.DataArray) else values
+
+
+def moments(features: xr.DataArray) -> dict[str, dict[str, float]]:
+    """Mean and standard deviation of each feature (feature, y, x) over what was seen: what a weights card keeps.
+
+    Lazy features are read once.
+    """
+    rest = [dim for dim in features.dims if dim != "feature"]
+    table = xr.Dataset({"mean": features.mean(rest), "std": features.std(rest)}).compute()
+    names = [str(name) for name in features.feature.values]
+    return {name: {"mean": float(table["mean"][i]), "std": float(table["std"][i])} for i, name in enumerate(names)}
+
+
+def out_of_domain(scene: dict[str, dict[str, float]], training: dict[str, dict[str, float]]) -> pd.Series:
+    """How far a scene's features lie from the training's, in standard deviations of the training.
+
+    Both as `moments` gives them. Per feature the 2-Wasserstein distance of two normal distributions over the
+    training's standard deviation, sqrt((mean difference)^2 + (std difference)^2) / std; "all" is their root mean
+    square. Past 1 a map deserves doubt: half of the scene may lie outside what most of the training looked like.
+    Raises LookupError when a feature of the training is missing.
+
+    >>> out_of_domain({"nir": {"mean": 0.5, "std": 0.1}}, {"nir": {"mean": 0.3, "std": 0.1}}).round(3).to_dict()
+    {'nir': 2.0, 'all': 2.0}
+    """
+    if missing := set(training) - set(scene):
+        raise LookupError(f"the scene lacks {sorted(missing)}, which the training had: stack them too")
+    a, b = (pd.DataFrame(side).T.loc[list(training)] for side in (scene, training))
+    distance = np.sqrt((a["mean"] - b["mean"]) ** 2 + (a["std"] - b["std"]) ** 2) / b["std"].clip(lower=1e-9)
+    distance["all"] = float(np.sqrt((distance**2).mean()))
+    return distance.rename("distance")
+
+
+def _logit(p: np.ndarray) -> np.ndarray:
+    return scipy.special.logit(np.clip(p.astype(float), 1e-7, 1 - 1e-7))
+
+
+def _paired(probability: np.ndarray | xr.DataArray, truth: np.ndarray | xr.DataArray) -> tuple[np.ndarray, np.ndarray]:
+    p, y = np.asarray(probability, dtype=float), np.asarray(truth)
+    if p.shape != y.shape:
+        raise ValueError(f"probability {p.shape} and truth {y.shape} differ in shape: put them on one GeoBox")
+    seen = np.isfinite(p) & (np.isfinite(y) if y.dtype != bool else True)
+    return p[seen], y[seen].astype(bool)

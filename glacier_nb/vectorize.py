@@ -1,0 +1,300 @@
+"""Zones to outlines and calving fronts, and back.
+
+Outlines and fronts are sub-pixel: marching squares over probabilities. A map of zeros and ones has nothing
+below the pixel, so its outlines follow pixel edges and keep their area exactly.
+"""
+
+from collections.abc import Sequence
+
+import contourpy
+import geopandas as gpd
+import numpy as np
+import odc.geo.xr
+import pandas as pd
+import pyproj
+import rasterio.features
+import shapely
+import xarray as xr
+from exactextract import exact_extract, raster
+from odc.geo.geobox import GeoBox
+from scipy import ndimage
+
+ZONES = ("rock", "glacier", "debris cover", "ocean", "melange", "lake", "rock glacier")
+"""Every zone a map may have, in this order. "rock" is all that is none of the others."""
+
+ICE = ("glacier", "debris cover")  # what makes up a glacier's area
+WATER = ("ocean", "melange")  # where a calving front ends it
+
+
+def metres(thing: gpd.GeoDataFrame | gpd.GeoSeries | GeoBox) -> None:
+    """Refuse a missing CRS, degrees, feet and Web Mercator: ValueError naming the UTM or polar code to use."""
+    if thing.crs is None:
+        raise ValueError("no CRS: lengths and areas need one; set it with .set_crs('EPSG:...')")
+    crs = pyproj.CRS(thing.crs.to_wkt())
+    web = crs.coordinate_operation is not None and "Pseudo" in crs.coordinate_operation.method_name
+    if crs.is_projected and not web and crs.axis_info[0].unit_conversion_factor == 1:
+        return
+    west, south, east, north = thing.boundingbox.bbox if isinstance(thing, GeoBox) else thing.total_bounds
+    degrees = pyproj.Transformer.from_crs(crs, crs.geodetic_crs, always_xy=True)
+    lon, lat = degrees.transform((west + east) / 2, (south + north) / 2)
+    utm = (32600 if lat >= 0 else 32700) + int((lon + 180) // 6) % 60 + 1
+    code = 3413 if lat > 84 else 3031 if lat < -80 else utm
+    raise ValueError(f"{crs.name}: lengths and areas need metres; reproject with .to_crs('EPSG:{code}')")
+
+
+def scale(frame: gpd.GeoDataFrame | gpd.GeoSeries) -> np.ndarray:
+    """Area on the map / area on the ground, one per row; its square root is the scale of lengths.
+
+    1 where within 0.2 %, as in UTM; polar stereographic (EPSG:3413) is 4 % small at 79 N, EPSG:3031 6 % large at 63 S.
+    """
+    if not len(frame):
+        return np.ones(0)
+    box = frame.bounds.to_numpy()
+    degrees = pyproj.Transformer.from_crs(frame.crs, frame.crs.geodetic_crs, always_xy=True)
+    lon, lat = degrees.transform((box[:, 0] + box[:, 2]) / 2, (box[:, 1] + box[:, 3]) / 2)
+    areal = np.asarray(pyproj.Proj(frame.crs).get_factors(lon, lat).areal_scale)
+    return np.where(np.isfinite(areal) & (np.abs(areal - 1) > 0.002), areal, 1.0)
+
+
+def glacier_probability(zones: xr.DataArray, names: Sequence[str] = ICE) -> xr.DataArray:
+    """Probability (y, x) of glacier: the sum of those `names` that the map has; LookupError when it has none."""
+    present = [name for name in zones.zone.values if name in names]
+    if not present:
+        raise LookupError(f"none of {list(names)} among the map's zones {[str(z) for z in zones.zone.values]}")
+    return zones.sel(zone=present).sum("zone", skipna=False).clip(max=1).rename("probability")
+
+
+def seen(zones: xr.DataArray) -> gpd.GeoDataFrame:
+    """What was seen, along pixel edges: one row a date, columns time and geometry.
+
+    `zones` (zone, y, x) or any layer (y, x), unseen where NaN or, in a boolean layer, False; date: attrs["time"].
+    """
+    mask, geobox = zones if zones.dtype == bool else zones.notnull(), zones.odc.geobox
+    mask = (mask.all("zone") if "zone" in mask.dims else mask).values
+    view = shapely.MultiPolygon(list(_edges(mask, geobox)))
+    return gpd.GeoDataFrame({"time": [_date(zones)]}, geometry=[view], crs=str(geobox.crs))
+
+
+def split(outlines: gpd.GeoDataFrame, divides: gpd.GeoDataFrame, margins: np.ndarray | None = None) -> gpd.GeoDataFrame:
+    """Outlines cut by ice divides: one row per basin and date, all its parts together, so each glacier keeps its id.
+
+    Columns rgi_id, time, system and pixel_m (where `outlines` has them), geometry, area_m2, and margin_m: the
+    length of ice margin, which a divide is not; `margins` are the lines that count (default: all boundaries).
+    Ice in no basin is left out, attrs["outside_m2"]. Raises ValueError on degrees, LookupError without rgi_id.
+    """
+    if "rgi_id" not in divides:
+        raise LookupError(f"divides lack rgi_id among {list(divides.columns)}: rename the column of glacier ids")
+    metres(outlines)
+    basins, shapes = _valid(divides.to_crs(outlines.crs).geometry), _valid(outlines.geometry)
+    margins = shapely.boundary(shapes) if margins is None else margins
+    shapely.prepare(basins)
+    i, j = shapely.STRtree(basins).query(shapes, predicate="intersects")
+    cut = ~shapely.covers(basins[j], shapes[i])
+    pieces, edges = shapes[i], margins[i]
+    pieces[cut] = shapely.intersection(pieces[cut], basins[j[cut]])
+    edges[cut] = shapely.intersection(edges[cut], basins[j[cut]])
+    real = shapely.area(pieces) > 0.01  # m2: less is what rounding leaves along a shared divide
+    i, j, pieces, edges = i[real], j[real], pieces[real], edges[real]
+    carried = [name for name in ("time", "system", "pixel_m") if name in outlines]
+    key = outlines[carried].iloc[i].reset_index(drop=True)
+    key.insert(0, "rgi_id", divides.rgi_id.to_numpy()[j])
+    group = key.groupby(["rgi_id", *carried], dropna=False).ngroup().to_numpy()
+    rows = key.iloc[np.unique(group, return_index=True)[1]].reset_index(drop=True)
+    frame = gpd.GeoDataFrame(rows, geometry=_gather(pieces, group), crs=outlines.crs)
+    ground = scale(frame)
+    frame["area_m2"] = frame.area / ground
+    frame["margin_m"] = np.bincount(group, shapely.length(edges), len(frame)) / np.sqrt(ground)
+    frame.attrs["outside_m2"] = max(float(shapely.area(shapes).sum() - shapely.area(pieces).sum()), 0.0)
+    return frame
+
+
+def outlines(
+    zones: xr.DataArray, divides: gpd.GeoDataFrame | None = None, min_area: float = 10_000.0, threshold: float = 0.5
+) -> gpd.GeoDataFrame:
+    """Glacier outlines where the glacier probability passes `threshold`, one row per glacier.
+
+    `zones` (zone, y, x) with attrs time and system; `divides` (rgi_id, geometry) cut the ice and name it, parts
+    that came loose stay with their basin. Without divides every body of ice is a row, named by its place as GLIMS
+    does: ids that do not carry over to another date. Bodies smaller than `min_area` (m2) are left out; holes stay.
+    Columns: rgi_id, time, system, pixel_m, geometry (ends where nothing was seen), area_m2, margin_m (ice margin:
+    no divide, no cloud's or map's edge); attrs: threshold, unseen_m2 (of the map), outside_m2 (ice in no basin).
+    Raises ValueError for degrees or Web Mercator, LookupError when no zone is glacier.
+    """
+    metres(geobox := zones.odc.geobox)
+    zones = zones.compute()  # a lazy map is made once
+    pixel, view = float(abs(geobox.resolution.x)), seen(zones).geometry.iloc[0]
+    shapes = _valid(_trace(_fill(glacier_probability(zones)), threshold, geobox))
+    shapes = shapes[shapely.area(shapes) >= min_area]
+    unseen = max(shapely.box(*geobox.boundingbox.bbox).area - view.area, 0.0)
+    if unseen > 0:
+        shapes = _valid(shapely.intersection(shapes, view))
+    inside = shapely.buffer(view, -pixel / 1000, join_style="mitre")  # the view's own edge is no margin
+    margins = shapely.intersection(shapely.boundary(shapes), inside)
+    facts = {"time": _date(zones), "system": zones.attrs.get("system", ""), "pixel_m": pixel}
+    frame = gpd.GeoDataFrame(facts, index=range(len(shapes)), geometry=shapes, crs=str(geobox.crs))
+    if divides is None:
+        ground = scale(frame)
+        frame = frame.assign(area_m2=frame.area / ground, margin_m=shapely.length(margins) / np.sqrt(ground))
+        frame.insert(0, "rgi_id", _names(frame))
+    else:
+        frame = split(frame, divides, margins)
+    outside = frame.attrs.get("outside_m2", 0.0)
+    frame = frame[frame.area_m2 >= min_area].reset_index(drop=True)
+    frame.attrs = {"threshold": float(threshold), "unseen_m2": unseen, "outside_m2": outside}
+    return frame
+
+
+def fronts(
+    zones: xr.DataArray,
+    land: gpd.GeoDataFrame | xr.DataArray | None = None,
+    divides: gpd.GeoDataFrame | None = None,
+    min_area: float = 10_000.0,
+    water: Sequence[str] = WATER,
+) -> gpd.GeoDataFrame:
+    """Calving fronts: where ice is as likely as water and nothing else is likelier, one row per glacier.
+
+    The contour P(ice) = P(ocean) + P(melange), which ice in the melange does not move, ended where rock (all that
+    is left to one, so a zone may be missing) becomes as likely. `land` (polygons, or a boolean layer) cuts away
+    what stands on rock; `divides` name the glaciers and must reach past the front; without them each body of ice
+    is a row. No front: closed loops in water (icebergs, pools), pieces under three pixels, ice under `min_area`
+    (m2). Columns: rgi_id, time, system, sensor, geometry ((Multi)LineString; unseen is a gap), pixel_m,
+    melange_share (of the front, 0-1). Raises ValueError as `outlines`, LookupError when there is no ice or water.
+    """
+    metres(geobox := zones.odc.geobox)
+    zones = zones.compute()  # a lazy map is made once
+    pixel, crs = float(abs(geobox.resolution.x)), str(geobox.crs)
+    ice, sea = _fill(glacier_probability(zones)), _fill(glacier_probability(zones, water))
+    if land is not None:
+        dry = rasterize(land, geobox) if isinstance(land, gpd.GeoDataFrame) else land
+        ice, sea = ice * (1.0 - dry.values), sea * (1.0 - dry.values)
+    side = sea - np.clip(1 - ice - sea, 0, None)  # positive where water is likelier than all that is not ice
+    lead = ice - sea + np.minimum(side, 0)
+    lead[lead == 0] = np.finfo(np.float32).eps  # a contour through a pixel's very centre would have no side
+    bodies = ndimage.label(lead > 0)[0]
+    small = (np.bincount(bodies.ravel()) * pixel**2 < min_area)[bodies] & (bodies > 0)
+    lead[small] *= -1
+    lines = contourpy.contour_generator(z=lead).lines(0.0)
+    runs = [(n, run) for n, line in enumerate(lines) for run in _runs(line, _sample(side, line))]
+    shapes = np.array([shapely.LineString(_world(run + 0.5, geobox.affine)) for _, run in runs], dtype=object)
+    long = shapely.length(shapes) >= 3 * pixel
+    shapes, owner = shapes[long], np.array([n for n, _ in runs], dtype=int)[long]
+    if zones.isnull().any():
+        shapes = shapely.intersection(shapes, seen(zones).geometry.iloc[0])
+    if divides is not None:
+        basins = divides.to_crs(crs).geometry
+        i, owner = basins.sindex.query(shapes, predicate="intersects")
+        shapes = shapely.intersection(shapes[i], basins.to_numpy()[owner])
+    shapes, i = shapely.get_parts(shapes, return_index=True)
+    kept = shapely.length(shapes) >= 3 * pixel
+    owners, group = np.unique(owner[i][kept], return_inverse=True)
+    order = np.argsort(group, kind="stable")
+    merged = shapely.line_merge(shapely.multilinestrings(shapes[kept][order], indices=group[order]))
+    facts = {"time": _date(zones), **{name: zones.attrs.get(name, "") for name in ("system", "sensor")}}
+    frame = gpd.GeoDataFrame(facts, index=range(len(merged)), geometry=merged, crs=crs)
+    frame.insert(0, "rgi_id", _names(frame) if divides is None else divides.rgi_id.to_numpy()[owners])
+    mixed = _fill(zones.sel(zone="melange")) - sea / 2 if "melange" in zones.zone else -sea
+    at = [_world(shapely.get_coordinates(line), ~geobox.affine) - 0.5 for line in merged]
+    return frame.assign(pixel_m=pixel, melange_share=[float(np.mean(_sample(mixed, xy) > 0)) for xy in at])
+
+
+def rasterize(gdf: gpd.GeoDataFrame, geobox: GeoBox) -> xr.DataArray:
+    """Exact share (float32, 0-1) of each pixel (y, x) that polygons cover, reprojected where needed; > 0.5: a mask."""
+    shapes = gdf.to_crs(str(geobox.crs)).geometry
+    shapes, values = shapes[~shapes.is_empty & shapes.notna()], np.zeros(geobox.shape)
+    if len(shapes):
+        sides = dict(zip(("xmin", "ymin", "xmax", "ymax"), geobox.boundingbox.bbox, strict=True))
+        grid = raster.NumPyRasterSource(values, **sides, srs_wkt=shapes.crs.to_wkt())
+        rows = exact_extract(grid, shapes.to_frame("geometry"), ["cell_id", "coverage"], output="pandas")
+        cells, shares = (np.concatenate(rows[name].to_numpy()) for name in ("cell_id", "coverage"))
+        values = np.bincount(cells.astype(np.int64), shares, values.size).reshape(values.shape)
+    return odc.geo.xr.wrap_xr(values.round(6).clip(0, 1).astype(np.float32), geobox).rename("coverage")
+
+
+def _date(zones: xr.DataArray) -> pd.Timestamp:
+    return pd.Timestamp(zones.attrs.get("time", "NaT")).tz_localize(None)
+
+
+def _names(frame: gpd.GeoDataFrame) -> list[str]:
+    """Ids by place, as GLIMS writes them (G, degrees east and north in thousandths); -2, -3 where two share one."""
+    points = gpd.GeoSeries(frame.representative_point(), crs=frame.crs).to_crs(4326)
+    lon, lat = np.rint(points.x % 360 * 1000).astype(int), np.rint(points.y * 1000).astype(int)
+    ids = pd.Series([f"G{e:06d}E{abs(n):05d}{'NS'[n < 0]}" for e, n in zip(lon, lat, strict=True)], dtype=str)
+    return [f"{name}-{n + 1}" if n else name for name, n in zip(ids, ids.groupby(ids).cumcount(), strict=True)]
+
+
+def _fill(layer: xr.DataArray) -> np.ndarray:
+    """float64 with each NaN replaced by the nearest number: a contour runs on into it, to be clipped."""
+    values = layer.values.astype(float)
+    hidden = np.isnan(values)
+    if hidden.all():
+        raise ValueError("nothing was seen: every pixel of the map is NaN; choose other dates or a higher max_cloud")
+    if hidden.any():
+        nearest = ndimage.distance_transform_edt(hidden, return_distances=False, return_indices=True)
+        values = values[tuple(nearest)]
+    return values
+
+
+def _world(points: np.ndarray, affine) -> np.ndarray:
+    """Points (n, 2) in pixels (x, y from the grid's corner) to map coordinates."""
+    return points @ np.array([[affine.a, affine.d], [affine.b, affine.e]]) + (affine.c, affine.f)
+
+
+def _sample(values: np.ndarray, points: np.ndarray) -> np.ndarray:
+    return ndimage.map_coordinates(values, points.T[::-1], order=1, mode="nearest")
+
+
+def _edges(mask: np.ndarray, geobox: GeoBox) -> np.ndarray:
+    """Polygons of the True pixels along their edges; pixels that meet at a corner only stay apart, so all is valid."""
+    found = rasterio.features.shapes(mask.astype("uint8"), mask, connectivity=4, transform=geobox.affine)
+    rings = [shape["coordinates"] for shape, _ in found]
+    return np.array([shapely.Polygon(ring[0], ring[1:]) for ring in rings], dtype=object)
+
+
+def _trace(values: np.ndarray, level: float, geobox: GeoBox) -> np.ndarray:
+    """Polygons where `values` pass `level`, out to the grid's outer edge."""
+    if ((values == 0) | (values == 1)).all():
+        return _edges(values > level, geobox)
+    values = np.pad(np.where(values == level, level + 1e-9, values), 1, mode="edge")
+    y, x = (np.r_[0, np.arange(n - 2) + 0.5, n - 2] for n in values.shape)
+    shapes = contourpy.contour_generator(x, y, values, fill_type="OuterOffset").filled(level, np.inf)
+    rings = [np.split(_world(xy, geobox.affine), at[1:-1].astype(int)) for xy, at in zip(*shapes, strict=True)]
+    return np.array([shapely.Polygon(ring[0], ring[1:]) for ring in rings], dtype=object)
+
+
+def _runs(line: np.ndarray, side: np.ndarray) -> list[np.ndarray]:
+    """The stretches of a line where `side` is positive, ended where it passes zero; none of an all-positive loop."""
+    loop = np.array_equal(line[0], line[-1])
+    if (side <= 0).all() or (loop and (side > 0).all()):
+        return []
+    if loop:  # start it outside, so that no stretch is cut by the start
+        order = (np.arange(len(line)) + np.argmax(side <= 0)) % (len(line) - 1)
+        line, side = line[order], side[order]
+    turn = np.flatnonzero((side[1:] > 0) != (side[:-1] > 0))
+    share = (side[turn] / (side[turn] - side[turn + 1]))[:, None]
+    line = np.insert(line, turn + 1, line[turn] + share * (line[turn + 1] - line[turn]), axis=0)
+    inside = np.insert(side > 0, turn + 1, True)
+    change = np.flatnonzero(np.diff(np.r_[False, inside, False].astype(int)))
+    return [line[a:b] for a, b in zip(change[::2], change[1::2], strict=True) if b - a > 1]
+
+
+def _valid(shapes: gpd.GeoSeries | np.ndarray) -> np.ndarray:
+    """Geometries as an array with each invalid or mixed one made polygons again."""
+    shapes = np.array(shapes, dtype=object)
+    wrong = ~shapely.is_valid(shapes) | ~np.isin(shapely.get_type_id(shapes), (3, 6))
+    shapes[wrong] = _gather(shapely.make_valid(shapes[wrong]), np.arange(wrong.sum()))
+    return shapes
+
+
+def _gather(shapes: np.ndarray, group: np.ndarray) -> np.ndarray:
+    """One MultiPolygon per group, numbered from 0 without gaps, of all polygons among its shapes."""
+    gathered = np.full(group.max() + 1 if len(group) else 0, shapely.MultiPolygon(), dtype=object)
+    parts, i = shapely.get_parts(shapes, return_index=True)
+    parts, k = shapely.get_parts(parts, return_index=True)  # a collection may hold multipolygons
+    area = shapely.get_type_id(parts) == 3
+    parts, group = parts[area], group[i][k][area]
+    order = np.argsort(group, kind="stable")
+    which, index = np.unique(group[order], return_inverse=True)
+    gathered[which] = shapely.multipolygons(parts[order], indices=index)
+    for at in np.flatnonzero(~shapely.is_valid(gathered)):  # parts that share an edge
+        gathered[at] = shapely.union_all(shapely.get_parts(gathered[at]))
+    return gathered

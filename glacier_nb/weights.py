@@ -1,0 +1,228 @@
+"""Trained weights by name: hash, licence, domain, card. Ours in safetensors, published ones read without unpickling."""
+
+import dataclasses
+import functools
+import hashlib
+import json
+import os
+import pathlib
+from collections.abc import Callable, Mapping
+
+import h5py
+import numpy as np
+import pooch
+import safetensors.numpy
+import torch
+
+from glacier_nb.networks import names as naming
+from glacier_nb.networks.unet import UNet
+
+FOLDER = pathlib.Path(__file__).parent / "weights_files"
+
+
+@dataclasses.dataclass(frozen=True)
+class Weights:
+    """One file of trained weights.
+
+    name: what a user types. system: the row of `systems` it was trained for. file: name in `FOLDER` or under `url`,
+    or any path. sha256: of the file. inputs, mean, std, resolution: channels in order, their statistics over the
+    training data (the domain; also the normalisation where the system has none of its own), pixel size in metres.
+    network: builds the network these weights fit, where it is not the system's own. names, layout: how the file's
+    tensors are called and laid out (see `networks.names`). card: what the training wrote down.
+    """
+
+    name: str
+    system: str
+    file: str
+    sha256: str
+    licence: str = ""
+    citation: str = ""
+    url: str = ""
+    inputs: tuple[str, ...] = ()
+    mean: tuple[float, ...] = ()
+    std: tuple[float, ...] = ()
+    resolution: float | None = None
+    network: Callable[[int], torch.nn.Module] | None = None
+    names: tuple[tuple[str, str | None], ...] = ()
+    layout: str = "torch"
+    card: Mapping = dataclasses.field(default_factory=dict, compare=False)
+
+
+_UPSTREAM = (
+    "https://raw.githubusercontent.com/yaramohajerani/FrontLearning/83712fb2a4b6fb6d6981eb3f8901084fcbe58a57/"
+    "data/greenland_training.dir/unet_model_weights_{}_equalize_autocontrast_smooth_edgeEnhance_cropped_{}.h5"
+)
+_MOHAJERANI = functools.partial(
+    Weights,
+    system="mohajerani2019",
+    licence="CC BY 4.0",
+    citation="Mohajerani et al. 2019, doi:10.3390/rs11010074",
+    inputs=("grey",),
+    mean=(0.0,),
+    std=(1.0,),
+    resolution=48.9,
+    # The files hold two levels although they are named after four or five; 0 means front.
+    network=functools.partial(UNet, terms={"background": 1}, widths=(32, 64), dropout=0.2, neck=3),
+    layout="keras",
+)
+
+
+def _mohajerani(name: str, settings: str, label: str, sha256: str, up: int = 13) -> Weights:
+    """One of the six published files, by settings and label width in its file name; `up`: its first layer upwards."""
+    url = _UPSTREAM.format(settings, label)
+    layers = {1: "down.0.first", 2: "down.0.second", 3: "down.1.first", 4: "down.1.second"}
+    layers |= {up: "up.0.first", up + 1: "up.0.second", up + 2: "neck.0", up + 3: "heads.background"}
+    names = tuple((rf"^conv2d_{number}\.", f"{layer}.") for number, layer in layers.items())
+    return _MOHAJERANI(name, file=url.rpartition("/")[2], url=url, sha256=sha256, names=names)
+
+
+WEIGHTS = (
+    _mohajerani(
+        "mohajerani2019-3px",
+        "10batches_100epochs_4layers_32init_82.22weight_w0.2drop",
+        "3px",
+        "026314f3a6c91690b17b353901e2afc40f0c443c05695ddd1399820a85f531c9",
+    ),
+    _mohajerani(
+        "mohajerani2019-1px",
+        "10batches_100epochs_4layers_32init_241.15weight_w0.2drop",
+        "1px",
+        "5f73af388e84bf4b6b5e68fe3580f41801543933cda50e02501324c31dcc16bd",
+    ),
+    _mohajerani(
+        "mohajerani2019-1px-5layers",
+        "10batches_100epochs_5layers_32init_253.89weight_w0.2drop",
+        "1px",
+        "764e7bbe3880e43cc59f5073affb7c2f628022a0b70510b1499b34712ded3979",
+        up=17,
+    ),
+    _mohajerani(
+        "mohajerani2019-1px-mirrored",
+        "10batches_60epochs_4layers_32init_241.15weight_w0.2drop_augment-x2",
+        "1px",
+        "7baeecf3e90cc19969a1c9fc94a8056d6529b3bade10059d333294530fc53e3f",
+    ),
+    _mohajerani(
+        "mohajerani2019-1px-inverted",
+        "10batches_60epochs_4layers_32init_241.15weight_w0.2drop_augment-x3",
+        "1px",
+        "57ff78da236c753087bdf93e6b948f77456c4cacf099184ab3d0be133eb543f0",
+    ),
+    _mohajerani(
+        "mohajerani2019-1px-30epochs",
+        "3batches_30epochs_4layers_32init_241.15weight_w0.2drop",
+        "1px",
+        "d03542dadd32819cda567757cbfbf3332de7ee404912ff2cd8545dd997e837a8",
+    ),
+)
+
+
+def find(name: str | os.PathLike | Weights) -> Weights:
+    """The row of `WEIGHTS` called `name`, or a row for the file at the path `name`.
+
+    A path is recognised by its sha256 where `WEIGHTS` has it; else described by the card (JSON of the same name)
+    beside it, if there is one. LookupError: no such name. FileNotFoundError: no such file.
+    """
+    if isinstance(name, Weights):
+        return name
+    for row in WEIGHTS:
+        if row.name == name:
+            return _described(row)
+    path = pathlib.Path(name)
+    if not path.exists():
+        known = ", ".join(row.name for row in WEIGHTS)
+        if path.suffix or len(path.parts) > 1:
+            raise FileNotFoundError(f"weights {path}: no such file; give a path that exists or one of {known}")
+        raise LookupError(f"no weights called {str(name)!r}: one of {known}, or the path of a file")
+    digest, file = sha256(path), str(path.resolve())
+    for row in WEIGHTS:
+        if row.sha256 == digest:
+            return dataclasses.replace(_described(row), file=file)
+    row = _described(Weights(path.stem, "", file, ""))
+    return row if row.sha256 else dataclasses.replace(row, sha256=digest)
+
+
+def default(system: str) -> Weights | None:
+    """The first row trained for `system`, or None where there is none."""
+    return next((_described(row) for row in WEIGHTS if row.system == system), None)
+
+
+def _described(row: Weights) -> Weights:
+    """`row` with what the card beside its file adds; what the row says itself stands."""
+    path = (FOLDER / row.file).with_suffix(".json")
+    if not path.exists():
+        return row
+    card = json.loads(path.read_text())
+    told = {"card": card}
+    for field in dataclasses.fields(row):
+        if field.name in card and not getattr(row, field.name):
+            value = card[field.name]
+            told[field.name] = tuple(value) if isinstance(value, list) else value
+    return dataclasses.replace(row, **told)
+
+
+def sha256(path: pathlib.Path) -> str:
+    """Hash of a file's bytes, as hexadecimal text."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def local(row: Weights) -> pathlib.Path:
+    """Where the file lies, fetched first if it is published elsewhere; ValueError if its bytes are not the row's."""
+    path = FOLDER / row.file
+    if not path.exists() and row.url:
+        path = pathlib.Path(pooch.retrieve(row.url, f"sha256:{row.sha256}", path=pooch.os_cache("glacier_nb")))
+    if not path.exists():
+        raise FileNotFoundError(f"weights {row.name}: {path} is missing; install glacier_nb again or give a path")
+    if (digest := sha256(path)) != row.sha256:
+        raise ValueError(
+            f"{path.name}: sha256 {digest[:12]}..., expected {row.sha256[:12]}...: not the file it is said to be;"
+            " fetch it again"
+        )
+    return path
+
+
+def tensors(path: pathlib.Path) -> dict[str, np.ndarray]:
+    """Arrays by name, as they lie in a safetensors or Keras HDF5 file, told apart by content.
+
+    ValueError: a pickle (torch's .pt, .pth, .pkl), which could run any code when opened, or any other content.
+    """
+    with open(path, "rb") as file:
+        head = file.read(9)
+    if head.startswith((b"PK\x03\x04", b"\x80")):
+        raise ValueError(
+            f"{path.name} is a pickle, which can run code when it is opened: never read here;"
+            " ask for safetensors, or convert it where you trust it"
+        )
+    if head.startswith(b"\x89HDF\r\n\x1a\n"):
+        return _keras(path)
+    if head[8:9] == b"{":
+        return safetensors.numpy.load_file(path)
+    raise ValueError(f"{path.name} is neither safetensors nor Keras HDF5: give one of these")
+
+
+def _keras(path: pathlib.Path) -> dict[str, np.ndarray]:
+    """layer/tensor to array of a saved Keras model, or of its weights alone."""
+    found = {}
+    with h5py.File(path) as file:
+
+        def collect(name: str, node: h5py.Dataset | h5py.Group) -> None:
+            if isinstance(node, h5py.Dataset):
+                found["/".join(name.split("/")[-2:])] = node[()]
+
+        file.get("model_weights", file).visititems(collect)
+    return found
+
+
+def load(network: torch.nn.Module, row: Weights) -> torch.nn.Module:
+    """`network` with the weights of `row`; every tensor of both sides is used exactly once, or ValueError.
+
+    >>> load(UNet(1, {"background": 1}, (32, 64), neck=3), find("no such"))  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+    LookupError: no weights called 'no such': one of ...
+    """
+    path = local(row)
+    try:
+        return naming.fill(network, tensors(path), row.names, row.layout)
+    except ValueError as error:
+        raise ValueError(f"weights {row.name}: {error}") from None

@@ -1,0 +1,225 @@
+"""Pages opened in a real browser: drawn, silent on the console, asking nobody, answering the mouse."""
+
+import importlib.util
+import os
+import pathlib
+
+import numpy as np
+import pandas as pd
+import pytest
+import test_plots as examples
+from PIL import Image
+
+from glacier_nb import pages, plots
+
+pytestmark = pytest.mark.browser
+FLAGS = [flag for flag in pages.BROWSER if not flag.startswith(("--headless", "--virtual-time"))]
+
+DATE = "2017-08-29"
+SIZE = {"width": 1300, "height": 1000}
+
+FIGURE = """
+  const all = (view) => [view, ...[...(view.child_views ?? [])].flatMap(all)]
+  const figures = [...Bokeh.index].flatMap(all).filter((view) => view.model.type == "Figure")
+  const holds = (part) => part.data_source && want.column in part.data_source.data
+  const view = figures.find((view) => view.model.renderers.some(holds))
+"""
+
+PLACE = f"""
+(want) => {{
+  // Where on the screen the point (want.x, want.y) lies in the figure that has a glyph with want.column.
+  {FIGURE}
+  const box = view.el.getBoundingClientRect()
+  return [box.x + view.frame.x_scale.compute(want.x), box.y + view.frame.y_scale.compute(want.y)]
+}}
+"""
+
+PICKED = f"""
+(want) => {{
+  // The values of want.column that are picked in each glyph that has it.
+  {FIGURE}
+  const parts = figures.flatMap((view) => view.model.renderers.filter(holds)).map((part) => part.data_source)
+  return [...new Set(parts)].map((source) => source.selected.indices.map((i) => source.data[want.column][i]))
+}}
+"""
+
+TOLD = """
+() => {
+  const inside = (node) => [...node.querySelectorAll("*")].flatMap(
+    (e) => [e, ...(e.shadowRoot ? inside(e.shadowRoot) : [])]
+  )
+  return inside(document).filter((e) => e.classList?.contains("bk-tooltip-content")).map((e) => e.innerText).join(" ")
+}
+"""
+
+DRAWN = """
+() => {
+  // For each canvas that a figure is painted on: how many different colours a 40 x 40 copy of it has.
+  const inside = (node) => [...node.querySelectorAll("*")].flatMap(
+    (e) => [e, ...(e.shadowRoot ? inside(e.shadowRoot) : [])]
+  )
+  return inside(document).filter((e) => e.tagName == "CANVAS" && e.width > 100).map((canvas) => {
+    const small = Object.assign(document.createElement("canvas"), {width: 40, height: 40})
+    small.getContext("2d").drawImage(canvas, 0, 0, 40, 40)
+    return new Set(new Uint32Array(small.getContext("2d").getImageData(0, 0, 40, 40).data.buffer)).size
+  })
+}
+"""
+
+
+@pytest.fixture(scope="module")
+def browser():
+    """Debian's chromium, driven by playwright; skips where one of the two is missing, but never on CI."""
+    refuse = pytest.fail if os.environ.get("CI") == "true" else pytest.skip
+    if pages.chromium() is None:
+        refuse("no chromium to open pages with: apt install chromium")
+    if importlib.util.find_spec("playwright") is None:
+        refuse("no playwright to drive chromium with: pip install playwright")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as driver:
+        launched = driver.chromium.launch(executable_path=pages.chromium(), args=FLAGS)
+        yield launched
+        launched.close()
+
+
+@pytest.fixture
+def opened(browser):
+    """Opens a file; at the end nothing may have been said on the console or asked of the network."""
+    said, asked, tabs = [], [], []
+
+    def opener(path: pathlib.Path):
+        tab = browser.new_page(viewport=SIZE)
+        tabs.append(tab)
+        tab.on("console", lambda message: said.append(message.text) if message.type in ("error", "warning") else None)
+        tab.on("pageerror", lambda error: said.append(str(error)))
+        tab.on("request", lambda request: asked.append(request.url[:200]))
+        tab.goto(path.as_uri())
+        tab.wait_for_function("() => typeof Bokeh == 'undefined' || [...Bokeh.index].length > 0")
+        tab.wait_for_timeout(300)
+        return tab
+
+    yield opener
+    for tab in tabs:
+        tab.close()
+    assert not said
+    assert not [url for url in asked if not url.startswith(("file:", "data:", "blob:"))]
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory):
+    """Each view as its own page: name to path."""
+    folder = tmp_path_factory.mktemp("pages")
+    return {
+        name: plots.save(view, folder / f"{name}.html", name, table) for name, (view, table) in examples.views().items()
+    }
+
+
+NAMES = ("scene", "zones", "probability", "before_after", "area_change", "fronts", "timeline")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_view_is_drawn_in_silence(name, files, opened):
+    colours = opened(files[name]).evaluate(DRAWN)
+    assert colours and max(colours) > 5, f"{name}: nothing but paper on {len(colours)} canvases"
+
+
+def inside(outlines, name: str) -> tuple[float, float]:
+    """A point inside the outline of glacier `name`."""
+    point = outlines.set_index("rgi_id").geometry[name].representative_point()
+    return point.x, point.y
+
+
+def lost():
+    """What the landscape's glaciers lost between the first date and the last."""
+    return plots.difference(examples.landscape(0)["outlines"], examples.landscape(2)["outlines"])
+
+
+def day(text: str) -> float:
+    """Bokeh's number of a date: ms since 1970."""
+    return pd.Timestamp(text).timestamp() * 1000
+
+
+@pytest.mark.parametrize(
+    ("name", "column", "point", "says"),
+    [
+        ("scene", "rgi_id", lambda: inside(examples.landscape(0)["outlines"], "demo-1"), ("demo-1", "1.640 km²", DATE)),
+        ("zones", "percent", lambda: (512_500, 8_599_900), ("glacier", "100 %")),
+        ("probability", "image", lambda: (513_000, 8_597_600), ("0.00",)),
+        ("before_after", "kind", lambda: inside(lost(), "demo-1"), ("demo-1", "loss", "0.307 km²")),
+        ("area_change", "change_km2", lambda: (-10, "demo-2"), ("demo-2", "-31.3 %", "km²", "-35.3 to -27.3 %")),
+        ("area_change", "relative", lambda: (day(DATE), 100), ("2.570 km²", "97.0 to 103.0 %")),
+        ("fronts", "front", lambda: examples.front_lines()[0].geometry[3].coords[0], ("demo-1", "2020-04-14")),
+        ("fronts", "position_m", lambda: (day("2020-04-14"), -300), ("demo-1", "-300 m ± 14 m")),
+        ("timeline", "verdict", lambda: (day("2017-07-15"), 20), ("S2A_1", "20 %", "cloud over 80 %")),
+    ],
+)
+def test_a_hover_tells_a_value(name, column, point, says, files, opened):
+    tab = opened(files[name])
+    x, y = point()
+    column_, row = tab.evaluate(PLACE, {"column": column, "x": x, "y": y})
+    tab.mouse.move(column_ - 3, row - 3)
+    tab.mouse.move(column_, row)
+    tab.wait_for_timeout(200)
+    told = tab.evaluate(TOLD)
+    assert all(part in told for part in says), f"{name}: the mouse was told {told!r}"
+
+
+def test_a_pick_on_the_map_is_a_pick_in_the_series(files, opened):
+    tab = opened(files["fronts"])
+    x, y = examples.front_lines()[0].geometry[3].coords[1]
+    tab.mouse.click(*tab.evaluate(PLACE, {"column": "front", "x": x, "y": y}))
+    assert tab.evaluate(PICKED, {"column": "front"}) == [["demo-1 2020-04-14"]] * 3  # casing, line and point
+
+
+def test_a_pick_in_the_series_is_a_pick_on_the_map(files, opened):
+    tab = opened(files["fronts"])
+    tab.mouse.click(*tab.evaluate(PLACE, {"column": "position_m", "x": day("2020-02-14"), "y": -100}))
+    assert tab.evaluate(PICKED, {"column": "front"}) == [["demo-1 2020-02-14"]] * 3
+
+
+def test_a_bar_picks_its_glacier_at_every_date(files, opened):
+    tab = opened(files["area_change"])
+    tab.mouse.click(*tab.evaluate(PLACE, {"column": "change_km2", "x": -5, "y": "demo-2"}))
+    picked = tab.evaluate(PICKED, {"column": "rgi_id"})
+    assert picked == [["demo-2"], ["demo-2"] * 3]
+
+
+def test_maps_pan_together(files, opened):
+    tab = opened(files["before_after"])
+    ranges = (
+        "() => [...Bokeh.index].flatMap(function all(v) { return [v, ...[...(v.child_views ?? [])].flatMap(all)] })"
+    )
+    ranges += ".filter((v) => v.model.type == 'Figure').map((v) => [v.model.x_range.start, v.model.y_range.end])"
+    before = tab.evaluate(ranges)
+    x, y = tab.evaluate(PLACE, {"column": "kind", "x": 513_000, "y": 8_598_000})
+    tab.mouse.move(x, y)
+    tab.mouse.down()
+    tab.mouse.move(x - 80, y + 40, steps=4)
+    tab.mouse.up()
+    one, two = tab.evaluate(ranges)
+    assert one == two
+    assert (
+        one[0] > before[0][0] and one[1] > before[0][1]
+    )  # drawn to the west and to the south, one sees east and north
+
+
+def test_a_picture_shows_the_page(browser, files, tmp_path):
+    path = pages.picture(files["before_after"], tmp_path / "before_after.png", (900, 600))
+    picture = np.asarray(Image.open(path).convert("RGB"))
+    assert picture.shape == (600, 900, 3)
+    assert len(np.unique(picture.reshape(-1, 3), axis=0)) > 500  # imagery, not an empty frame
+    assert [p.name for p in tmp_path.iterdir()] == ["before_after.png"]
+
+
+def test_an_index_is_read_without_a_script(opened, tmp_path):
+    entries = [plots.Entry("A notebook", "a.html", "What changed?", numbers={"Change": "−9 %"}, group="Notebooks")]
+    tab = opened(plots.index(entries, tmp_path / "index.html", "Demo"))
+    assert tab.get_by_role("link", name="A notebook").get_attribute("href") == "a.html"
+    assert tab.get_by_role("heading", name="Demo").is_visible()
+
+
+def test_a_table_is_found_by_its_role(files, opened):
+    tab = opened(files["area_change"])
+    assert tab.get_by_role("columnheader", name="Area (km²)").is_visible()
+    assert tab.get_by_role("group", name="area_change").is_visible()

@@ -1,0 +1,232 @@
+"""Area change: exact on drawn glaciers, the same backwards, and never loss where nothing was seen."""
+
+import geopandas as gpd
+import numpy as np
+import odc.geo.xr
+import pandas as pd
+import pytest
+import shapely
+import xarray as xr
+from odc.geo.geobox import GeoBox
+
+from glacier_nb import change, uncertainty
+
+CRS = "EPSG:32633"
+X, Y = 500_000.0, 7_000_000.0
+PIXEL = 10.0
+
+
+def block(x0, y0, x1, y1):
+    return shapely.box(X + x0, Y + y0, X + x1, Y + y1)
+
+
+def outlines(rows):
+    """Rows of (rgi_id, year, shape)."""
+    frame = gpd.GeoDataFrame(rows, columns=["rgi_id", "time", "geometry"], crs=CRS)
+    return frame.assign(time=pd.to_datetime([f"{year}-08-30" for year in frame.time]), system="drawn")
+
+
+def view(*rows):
+    """What each year saw: rows of (year, shape)."""
+    frame = gpd.GeoDataFrame(rows, columns=["time", "geometry"], crs=CRS)
+    return frame.assign(time=pd.to_datetime([f"{year}-08-30" for year in frame.time]))
+
+
+BASINS = gpd.GeoDataFrame({"rgi_id": ["a", "b", "c"]}, crs=CRS, geometry=[
+    block(0, 0, 3000, 3000), block(3000, 0, 6000, 3000), block(0, 3000, 6000, 6000)
+])  # fmt: skip
+DRAWN = outlines([
+    ("a", 2000, block(500, 500, 2500, 2500)), ("a", 2005, block(500, 500, 2500, 2000)),
+    ("a", 2010, block(500, 500, 1200, 2000).union(block(1500, 500, 2500, 2000))),
+    ("b", 2000, block(3500, 500, 4000, 1500)), ("b", 2005, block(3500, 500, 3700, 1500)),
+    ("c", 2000, block(500, 4000, 5500, 5000)), ("c", 2005, block(500, 4000, 5500, 5000)),
+    ("c", 2010, block(500, 4000, 5500, 5100)),
+])  # fmt: skip
+
+
+def at(table, rgi_id, year):
+    return table[(table.rgi_id == rgi_id) & (table.time.dt.year == year)].iloc[0]
+
+
+def blobs(seed, n=40):
+    """Random outlines on a lattice, half of them absent at either date."""
+    rng = np.random.default_rng(seed)
+    rows = []
+    for year in (2000, 2010):
+        for i in range(n):
+            if rng.random() < 0.8:
+                centre = shapely.Point(X + i % 8 * 1000 + 500, Y + i // 8 * 1000 + 500)
+                rows.append((f"g{i:02d}", year, centre.buffer(rng.uniform(60, 450), 8)))
+    skies = []
+    for year in (2000, 2010):
+        cloud = shapely.Point(X + rng.uniform(0, 8000), Y + rng.uniform(0, 5000)).buffer(1500)
+        skies.append((year, block(0, 0, 8000, 5000).difference(cloud)))
+    basins = [
+        (f"g{i:02d}", block(i % 8 * 1000, i // 8 * 1000, i % 8 * 1000 + 1000, i // 8 * 1000 + 1000)) for i in range(n)
+    ]
+    return outlines(rows), view(*skies), gpd.GeoDataFrame(basins, columns=["rgi_id", "geometry"], crs=CRS)
+
+
+def test_areas_changes_and_rates_are_exact():
+    table = change.area(DRAWN, BASINS)
+    assert at(table, "a", 2000).area_m2 == 4e6 and at(table, "a", 2005).change_m2 == -1e6
+    last = at(table, "region", 2010)
+    assert last.area_m2 == pytest.approx(2.55e6 + 0 + 5.5e6) and last.change_m2 == pytest.approx(
+        -1.45e6 - 0.5e6 + 0.5e6
+    )
+    assert last.change_percent == pytest.approx(100 * last.change_m2 / 9.5e6)
+    years = (pd.Timestamp("2010-08-30") - pd.Timestamp("2000-08-30")).days / 365.25
+    assert last.rate_km2_a == pytest.approx(last.change_m2 / 1e6 / years)
+    assert last.rate_percent_a == pytest.approx(last.change_percent / years)
+    assert table.rgi_id.tolist() == [name for name in ("a", "b", "c", "region") for _ in range(3)]
+    assert table.attrs["units"] == "m2" and "Paul" in table.attrs["citation"]
+
+
+def test_events_tell_splits_and_disappearances():
+    table = change.area(DRAWN, BASINS)
+    assert at(table, "a", 2010).events == "split into 2" and at(table, "a", 2010).parts == 2
+    assert at(table, "b", 2010).events == "disappeared" and at(table, "b", 2010).area_m2 == 0
+    assert at(table, "b", 2010).change_percent == -100
+    assert at(table, "region", 2010).events in ("1 split, 1 disappeared", "1 disappeared, 1 split")
+    dates = sorted(set(DRAWN.time))
+    back = DRAWN.assign(time=DRAWN.time.map(dict(zip(dates, dates[::-1], strict=True))))
+    backwards = change.area(back, BASINS)
+    assert at(backwards, "a", 2005).events == "merged into 1" and at(backwards, "b", 2005).events == "appeared"
+    assert change.area(DRAWN, BASINS, min_part=1.2e6).query("rgi_id == 'a'").events.eq("").all()  # a part too small
+
+
+@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("clouded", [False, True])
+def test_backwards_is_minus(seed, clouded):
+    drawn, clouds, basins = blobs(seed)
+    seen = clouds if clouded else None
+    there = change.area(drawn, basins, seen)
+    back = change.area(drawn, basins, seen, since="2010-08-30T11:00")  # the day counts
+    forth = there[there.time == "2010-08-30"].set_index("rgi_id")
+    again = back[back.time == "2000-08-30"].set_index("rgi_id")
+    for one, other in (("change_m2", "change_m2"), ("change_lower_m2", "change_upper_m2")):
+        assert np.array_equal(forth[one], -again[other], equal_nan=True)
+    assert np.array_equal(forth.rate_km2_a, again.rate_km2_a, equal_nan=True)  # time runs backwards too
+    assert np.array_equal(forth.unseen_m2, again.unseen_m2)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_what_nobody_saw_is_never_loss(seed):
+    """The same ice at both dates under moving clouds: not a square metre of change, and the rest adds up."""
+    drawn, clouds, basins = blobs(seed)
+    first = drawn[drawn.time == "2000-08-30"]
+    same = pd.concat([first, first.assign(time=pd.Timestamp("2010-08-30"))], ignore_index=True)
+    table = change.area(same, basins, clouds).set_index(["rgi_id", "time"])
+    assert (table.change_m2.dropna().abs() < 1e-6).all()
+    later = table.xs(pd.Timestamp("2010-08-30"), level="time")
+    by_date = [shapely.area(shapely.intersection(first.geometry.to_numpy(), sky)).sum() for sky in clouds.geometry]
+    twice = shapely.area(shapely.intersection(first.geometry.to_numpy(), clouds.intersection_all())).sum()
+    once = sum(by_date) - 2 * twice  # ice that one date saw and the other did not
+    assert later.unseen_m2["region"] == pytest.approx(once) and once > 0
+
+
+def test_a_glacier_behind_cloud_has_no_number():
+    sky = block(0, 0, 6000, 6000)
+    table = change.area(DRAWN[~((DRAWN.rgi_id == "c") & (DRAWN.time.dt.year == 2010))], BASINS,
+                        view((2000, sky), (2005, sky), (2010, block(0, 0, 6000, 3500))))  # fmt: skip
+    hidden = at(table, "c", 2010)
+    assert np.isnan([hidden.area_m2, hidden.change_m2, hidden.change_percent]).all()
+    assert hidden.unseen_m2 == 5e6 and hidden.events == ""
+    assert at(table, "region", 2010).change_m2 == pytest.approx(-1.45e6 - 0.5e6)
+
+
+def test_a_date_that_saw_nothing_has_no_number():
+    blind = gpd.GeoDataFrame(
+        view((2000, block(0, 0, 6000, 6000)), (2005, shapely.Polygon()), (2010, block(0, 0, 6000, 6000)))
+    )
+    row = at(change.area(DRAWN, BASINS, blind), "region", 2005)
+    assert np.isnan([row.area_m2, row.change_m2, row.change_percent]).all() and row.unseen_m2 == 9.5e6
+
+
+def test_seen_may_be_layers():
+    grid = GeoBox.from_bbox((X, Y, X + 6000, Y + 6000), CRS, resolution=100)
+    east = np.broadcast_to(np.arange(60) < 30, (60, 60))
+    layers = np.stack([np.ones((60, 60), bool), np.ones((60, 60), bool), east])
+    times = pd.to_datetime(["2000-08-30", "2005-08-30", "2010-08-30"])
+    coords = {"time": times, **odc.geo.xr.xr_coords(grid, dims=("y", "x"))}
+    by_layer = change.area(DRAWN, BASINS, xr.DataArray(layers, coords, ("time", "y", "x")))
+    sky = block(0, 0, 6000, 6000)
+    by_frame = change.area(DRAWN, BASINS, view((2000, sky), (2005, sky), (2010, block(0, 0, 3000, 6000))))
+    pd.testing.assert_frame_equal(by_layer, by_frame)
+    assert at(by_frame, "c", 2010).unseen_m2 == pytest.approx(2.5e6)  # of 2000, where 2010 was blind
+
+
+def test_without_divides_or_seen_absence_is_no_loss():
+    table = change.area(DRAWN)
+    gone = at(table, "b", 2010)
+    assert np.isnan(gone.area_m2) and gone.events == "" and gone.unseen_m2 == 5e5
+    assert at(table, "region", 2010).change_m2 == pytest.approx(-1.45e6 + 0.5e6)
+
+
+def test_parts_of_a_date_are_summed_and_divides_cut_all_dates_alike():
+    loose = outlines(
+        [
+            ("a", 2000, block(0, 0, 1000, 1000)),
+            ("a", 2000, block(2000, 0, 3000, 1000)),
+            ("a", 2010, block(0, 0, 1000, 1000)),
+        ]
+    )
+    assert change.area(loose).query("rgi_id == 'a'").area_m2.tolist() == [2e6, 1e6]
+    across = outlines([("x", 2000, block(1000, 1000, 5000, 2000)), ("y", 2010, block(1000, 1000, 4000, 2000))])
+    table = change.area(across, BASINS)  # ids of the inventory do not matter, only the basins
+    assert at(table, "a", 2010).change_m2 == 0 and at(table, "b", 2010).change_m2 == pytest.approx(-1e6)
+    assert at(table, "c", 2010).area_m2 == 0 and set(table.rgi_id) == {"a", "b", "c", "region"}
+
+
+def test_bounds_follow_the_margin_and_one_system_cancels():
+    one = outlines([("a", 2000, block(0, 0, 1000, 1000)), ("a", 2010, block(0, 0, 1000, 1000))])
+    table = change.area(one, pixel=PIXEL)
+    row = at(table, "a", 2010)
+    assert (row.lower_m2, row.upper_m2) == (1e6 - 4000 * 5, 1e6 + 4000 * 5)
+    assert row.change_upper_m2 == pytest.approx(np.sqrt(2 * (1 - uncertainty.SYSTEMATIC)) * 20_000)
+    assert at(change.area(one, pixel=PIXEL, systematic=1), "a", 2010).change_upper_m2 == 0
+    other = one.assign(system=["drawn", "another"])
+    assert at(change.area(other, pixel=PIXEL, systematic=1), "a", 2010).change_upper_m2 == pytest.approx(
+        np.sqrt(2) * 20_000
+    )
+    with_column = change.area(one.assign(pixel_m=30.0))
+    assert at(with_column, "a", 2010).upper_m2 == pytest.approx(1e6 + 4000 * 15)
+    hole = outlines([("a", 2000, block(0, 0, 1000, 1000).difference(block(400, 400, 600, 600)))])
+    assert at(change.area(hole, pixel=PIXEL), "a", 2000).upper_m2 == pytest.approx(0.96e6 + 4800 * 5)
+
+
+def test_a_region_averages_out_only_what_is_independent():
+    """Draws of the error that `systematic` states: the region's half-width is 1.96 of its spread when each one is."""
+    rng = np.random.default_rng(5)
+    n, draws = 25, 4000
+    drawn = outlines(
+        [(f"g{i:02d}", year, block(i * 200, 0, i * 200 + 100, 100)) for i in range(n) for year in (2000, 2010)]
+    )
+    half = 400 * 5.0
+    for q in (0.0, 0.5, 1.0):
+        shared = rng.normal(size=(draws, 1, 1)) * np.sqrt(q)
+        error = half / 1.96 * (shared + np.sqrt(1 - q) * rng.normal(size=(draws, n, 2)))
+        row = at(change.area(drawn, pixel=PIXEL, systematic=q), "region", 2010)
+        assert row.upper_m2 - row.area_m2 == pytest.approx(1.96 * error[..., 1].sum(-1).std(), rel=0.05)
+        change_error = (error[..., 1] - error[..., 0]).sum(-1)
+        assert row.change_upper_m2 - row.change_m2 == pytest.approx(1.96 * change_error.std(), rel=0.05, abs=1e-6)
+
+
+def test_trend_of_a_steady_loss():
+    rows = [("a", year, block(0, 0, 1000, 1000 - 20 * (year - 2000))) for year in range(2000, 2010)]
+    found = change.trend(change.area(outlines(rows), pixel=PIXEL)).set_index("rgi_id")
+    assert found.trend_km2_a["a"] == pytest.approx(-0.02, rel=1e-3)
+    assert found.lower_km2_a["a"] <= found.trend_km2_a["a"] <= found.upper_km2_a["a"] and found.p["a"] < 1e-3
+
+
+def test_bad_input_is_refused_in_one_line():
+    for call, why in (
+        (lambda: change.area(DRAWN.to_crs(4326)), "EPSG:32633"),
+        (lambda: change.area(DRAWN.drop(columns="time")), "time"),
+        (lambda: change.area(DRAWN.assign(time=pd.NaT)), "without a date"),
+        (lambda: change.area(DRAWN, since="1999-01-01"), "since=1999-01-01: the outlines' dates are 2000-08-30"),
+        (lambda: change.area(DRAWN, seen=view((2000, block(0, 0, 1, 1)))), "seen has no row for 2005-08-30"),
+    ):
+        with pytest.raises(ValueError, match=why) as error:
+            call()
+        assert "\n" not in str(error.value)

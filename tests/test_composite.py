@@ -1,0 +1,153 @@
+"""Late summer from several dates: snow, missed clouds and shadows give way, and every pixel has a source."""
+
+import dask
+import numpy as np
+import pandas as pd
+import pytest
+import xarray as xr
+from odc.geo.geobox import GeoBox
+from odc.geo.xr import wrap_xr
+
+from glacier_nb import composite, load, search, serve
+
+BANDS = ("blue", "green", "red", "nir", "swir16", "swir22")
+ROCK = (0.10, 0.12, 0.15, 0.20, 0.22, 0.18)
+ICE = (0.45, 0.42, 0.38, 0.30, 0.015, 0.01)
+SNOW = (0.90, 0.88, 0.86, 0.78, 0.03, 0.03)
+CLOUD = (0.60, 0.58, 0.58, 0.60, 0.40, 0.30)
+SKY = (0.40, 0.34, 0.29, 0.24, 0.19, 0.18)  # light left in the shadow of a cloud, mostly from the blue sky
+SHADED_ROCK = tuple(np.multiply(SKY, ROCK))
+SHADED_ICE = tuple(np.multiply(SKY, ICE))
+WATER = (0.06, 0.05, 0.03, 0.015, 0.005, 0.004)
+NORTH = GeoBox.from_bbox((600_000, 5_000_000, 600_400, 5_000_300), "EPSG:32632", resolution=10)
+SOUTH = GeoBox.from_bbox((600_000, 5_000_000, 600_400, 5_000_300), "EPSG:32718", resolution=10)
+
+
+def cube(grid, *dates, chunks=None):
+    """A cube of (date, cover, clear): cover is one spectrum, or an array (band, y, x)."""
+    layers = []
+    for date, cover, clear in dates:
+        cover = np.float32(cover)
+        bands = np.broadcast_to(cover if cover.ndim == 3 else cover[:, None, None], (6, *grid.shape))
+        one = xr.Dataset({name: wrap_xr(bands[k].astype("float32"), grid) for k, name in enumerate(BANDS)})
+        one["clear"] = wrap_xr(np.broadcast_to(clear, grid.shape).copy(), grid)
+        layers.append(one.expand_dims(time=[pd.Timestamp(date)]).assign_coords(item=("time", [f"item {date}"])))
+    out = xr.concat(layers, "time").assign_attrs(sensor="sentinel-2-l2a", manifest={"items": {}})
+    return out.chunk(chunks or {"time": 1, "y": 16, "x": 16})
+
+
+AUGUST = ("2020-08-01", "2020-08-12", "2020-08-20", "2020-09-05")
+
+
+@pytest.mark.parametrize("truth", [ROCK, ICE, WATER], ids=["rock", "ice", "water"])
+@pytest.mark.parametrize("other", [SNOW, CLOUD], ids=["snow", "missed cloud"])
+def test_the_ground_wins_over_snow_and_missed_clouds(truth, other):
+    for order in ([truth, other], [other, truth], [other, truth, other], [truth, other, truth]):
+        scene = composite.late_summer(
+            cube(NORTH, *((d, c, True) for d, c in zip(AUGUST, order, strict=False))), 2020
+        ).compute()
+        for k, name in enumerate(BANDS):
+            np.testing.assert_allclose(scene[name], truth[k], rtol=1e-6)
+
+
+@pytest.mark.parametrize(("truth", "dark"), [(ROCK, SHADED_ROCK), (ICE, SHADED_ICE)], ids=["rock", "ice"])
+def test_a_missed_shadow_gives_way_to_the_sunlit_ground(truth, dark):
+    for order in ([truth, dark], [dark, truth], [dark, CLOUD, truth]):
+        scene = composite.late_summer(
+            cube(NORTH, *((d, c, True) for d, c in zip(AUGUST, order, strict=False))), 2020
+        ).compute()
+        np.testing.assert_allclose(scene.red, truth[2], rtol=1e-6)
+
+
+def test_open_water_is_no_shadow_of_ice():
+    scene = composite.late_summer(cube(NORTH, (AUGUST[0], ICE, True), (AUGUST[1], WATER, True)), 2020)
+    np.testing.assert_allclose(scene.green, WATER[1], rtol=1e-6)
+
+
+def test_every_pixel_says_where_it_came_from():
+    left, right = np.zeros(NORTH.shape, bool), np.zeros(NORTH.shape, bool)
+    left[:, :15], right[:, 10:30] = True, True
+    half = np.array(ROCK)[:, None, None] * np.ones(NORTH.shape) * 1.1
+    scene = composite.late_summer(cube(NORTH, (AUGUST[0], ROCK, left), (AUGUST[2], half, right)), 2020)
+    assert dask.is_dask_collection(scene.red.data) and scene.odc.geobox == NORTH
+    assert scene.attrs["items"] == ["item 2020-08-01", "item 2020-08-20"] and scene.attrs["sensor"] == "sentinel-2-l2a"
+    assert scene.attrs["time"] == "2020-08-01" and set(scene.data_vars) == {*BANDS, "clear", "source", "count"}
+    scene = scene.compute()
+    assert scene.source.dtype == scene["count"].dtype == "int16" and scene.clear.dtype == bool
+    np.testing.assert_array_equal(scene["count"], left.astype(int) + right)
+    np.testing.assert_array_equal(scene.clear, left | right)
+    assert (scene.source.values[:, :10] == 0).all() and (scene.source.values[:, 15:30] == 1).all()
+    assert (scene.source.values[:, 30:] == -1).all() and scene.red[:, 30:].isnull().all()
+    stored = np.stack([np.full(NORTH.shape, ROCK[2]), half[2]])
+    chosen = np.take_along_axis(stored, np.maximum(scene.source.values, 0)[None].astype(int), 0)[0]
+    seen = scene.clear.values
+    np.testing.assert_allclose(scene.red.values[seen], chosen[seen], rtol=1e-6)
+
+
+def test_blocks_make_no_difference():
+    rng = np.random.default_rng(3)
+    covers = [ROCK, ICE, SNOW, CLOUD, SHADED_ROCK]
+    dates = []
+    for date in AUGUST:
+        kind = rng.integers(0, 5, (6, 8)).repeat(5, 0).repeat(5, 1)
+        noise = 1 + 0.05 * rng.standard_normal((6, *NORTH.shape))
+        dates.append((date, np.array(covers)[kind].transpose(2, 0, 1) * noise, rng.random(NORTH.shape) > 0.3))
+    whole = composite.late_summer(cube(NORTH, *dates, chunks={"time": -1, "y": -1, "x": -1}), 2020).compute()
+    tiled = composite.late_summer(cube(NORTH, *dates, chunks={"time": 2, "y": 7, "x": 11}), 2020).compute()
+    xr.testing.assert_equal(whole, tiled)
+    snow = (whole.green - whole.swir16) / (whole.green + whole.swir16) * whole.green
+    each = [(d[1][1] - d[1][4]) / (d[1][1] + d[1][4]) * d[1][1] for d in dates]
+    assert snow.mean() < min(np.mean(one) for one in each)
+
+
+def test_the_window_follows_the_hemisphere():
+    dates = [("2020-01-20", ROCK, True), ("2020-02-10", ICE, True), ("2020-08-10", SNOW, True)]
+    assert composite.late_summer(cube(NORTH, *dates), 2020).attrs["items"] == ["item 2020-08-10"]
+    assert composite.late_summer(cube(SOUTH, *dates), 2020).attrs["items"] == ["item 2020-01-20", "item 2020-02-10"]
+    assert composite.late_summer(cube(NORTH, *dates), 2020, months=[2]).attrs["time"] == "2020-02-10"
+    with pytest.raises(LookupError, match=r"months \[7, 8, 9\] of 2019; the cube has 2020-01-20, .*months="):
+        composite.late_summer(cube(NORTH, *dates), 2019)
+
+
+def test_bands_that_are_needed_are_named():
+    with pytest.raises(LookupError, match="needs green and swir16"):
+        composite.late_summer(cube(NORTH, (AUGUST[0], ROCK, True))[["blue", "nir", "clear"]], 2020)
+    few = cube(NORTH, (AUGUST[0], SNOW, True), (AUGUST[1], ROCK, True))[["red", "swir22", "clear"]]
+    np.testing.assert_allclose(composite.late_summer(few, 2020).red, ROCK[2], rtol=1e-6)
+
+
+def test_radar_averages_power_not_decibels():
+    powers = (0.01, 1.0, np.nan)
+    layers = []
+    for n, power in enumerate(powers):
+        one = xr.Dataset({"vv": wrap_xr(np.full(NORTH.shape, power, "float32"), NORTH)})
+        one["vv"].values[:5] = np.nan
+        one["clear"] = one.vv.notnull()
+        layers.append(one.expand_dims(time=[pd.Timestamp(f"2020-0{n + 1}-15")]))
+    scene = composite.average(xr.concat(layers, "time").chunk(), 2020).compute()
+    np.testing.assert_allclose(scene.vv[5:], 0.505)
+    assert scene.vv[:5].isnull().all() and (scene.source.values[:5] == -1).all()
+    assert (scene["count"].values[5:] == 2).all() and scene.attrs["items"][0].startswith("2020-01-15")
+    only = composite.average(xr.concat(layers, "time").chunk(), 2020, months=[2])
+    np.testing.assert_allclose(only.vv[5:], 1.0)
+
+
+def test_khumbu_summer_and_year(data):
+    bbox = (86.78, 27.95, 86.85, 28.0)
+    grid = GeoBox.from_bbox(bbox, crs="EPSG:4326", resolution=0.001).to_crs("EPSG:32645", resolution=40)
+    with serve.folder(data / "khumbu_stac") as served:
+        optical = load.cube(search.scenes(bbox, "2024", provider=served.stac), grid)
+        best = composite.late_summer(optical, 2024, months=range(1, 13)).compute()
+        radar = composite.average(
+            load.cube(search.scenes(bbox, "2024", "sentinel-1-rtc", served.stac), grid), 2024
+        ).compute()
+        optical = optical.compute()
+
+    layers = ("green", "swir16", "nir", "blue")
+    worth = composite.rank(*(optical[name].values for name in layers), optical.clear.values)
+    seen = optical.clear.values.all(axis=0)
+    chosen = np.take_along_axis(worth, np.maximum(best.source.values, 0)[None].astype(int), axis=0)[0]
+    assert chosen[seen].mean() < worth[:, seen].mean(axis=1).min()  # better than any one of the dates
+    assert set(np.unique(best.source)) <= {-1, 0, 1, 2, 3} and len(best.attrs["items"]) == 4
+    assert best["count"].max() == 4 and best.odc.geobox == grid
+    assert radar["count"].max() == 4 and float(radar.vv.mean()) > float(radar.vh.mean()) > 0

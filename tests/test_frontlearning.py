@@ -1,0 +1,142 @@
+"""The front benchmark: the published network behaves on real scenes; drawn scenes give known deviations."""
+
+import importlib.util
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from glacier_nb import weights
+
+
+@pytest.fixture(scope="module")
+def bench(root):
+    """The script, imported."""
+    spec = importlib.util.spec_from_file_location("frontlearning", root / "benchmarks" / "frontlearning.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="module")
+def folder(data):
+    """The real training scenes."""
+    return data / "frontlearning" / "train"
+
+
+@pytest.fixture(scope="module")
+def keras(data):
+    """The published weights for labels of three pixels."""
+    return data / "frontlearning" / "published_keras_weights" / weights.default("mohajerani2019").file
+
+
+def test_preparation_matches_the_authors_images_within_three_grey_levels(bench, folder):
+    theirs = sorted((folder / "images_equalize_autocontrast_smooth_edgeEnhance").glob("*.png"))
+    assert len(theirs) == 12
+    away = [
+        np.abs(bench.grey(folder / "images" / path.name) * 255 - np.asarray(Image.open(path), float)).mean()
+        for path in theirs
+    ]
+    assert max(away) < 3
+
+
+def test_every_scene_finds_its_label(bench, folder):
+    pairs = bench.pairs(folder / "images", folder / "labels")
+    assert len(pairs) == 123
+    assert all(image.stem.removesuffix("_Subset") == label.stem.removesuffix("_Front") for image, label in pairs)
+
+
+@pytest.fixture(scope="module")
+def few(folder, tmp_path_factory):
+    """Every twentieth scene, with both kinds of labels."""
+    some = tmp_path_factory.mktemp("scenes")
+    for image in sorted((folder / "images").glob("*.png"))[::20]:
+        name = image.name.replace("_Subset", "_Front")
+        for kind, file in (
+            ("images", image),
+            ("labels", folder / "labels" / name),
+            ("labels_1px", folder / "labels_1px" / name),
+        ):
+            (some / kind).mkdir(exist_ok=True)
+            (some / kind / file.name).symlink_to(file)
+    return some
+
+
+def test_published_network_lies_near_the_labels(bench, few, keras, capsys):
+    found = {}
+    for kind in ("labels", "labels_1px"):
+        arguments = ["--images", str(few / "images"), "--labels", str(few / kind), "--weights", str(keras), "--json"]
+        assert bench.main(arguments) == 0
+        found[kind] = json.loads(capsys.readouterr().out)
+    assert list(found["labels"]) == [
+        "n", "missed", "mean_px", "median_px", "mean_px_label_to_front", "mean_px_front_to_label",
+    ]  # fmt: skip
+    assert found["labels"]["n"] + found["labels"]["missed"] == 7
+    assert found["labels"]["median_px"] < 2  # the paper has 1.97 on scenes it never saw
+    assert found["labels"]["median_px"] == pytest.approx(found["labels_1px"]["median_px"], abs=0.5)
+
+
+def draw(folder, name, rows, size=(240, 160), width=3):
+    """A label, `width` pixels about `rows` (one per column), and an image of the same scene."""
+    for kind, ending in (("images", "Subset"), ("labels", "Front")):
+        (folder / kind).mkdir(exist_ok=True)
+        picture = np.full(size, 255, "uint8")
+        for column, row in enumerate(rows):
+            picture[row - width // 2 : row + width // 2 + 1, column] = 0
+        Image.fromarray(picture).save(folder / kind / f"{name}_{ending}.png")
+
+
+def sees(monkeypatch, bench, fronts):
+    """Let the network see the given fronts, one per call, as probabilities."""
+    calls = iter(fronts)
+    monkeypatch.setattr(bench.predict, "front", lambda features, *args, **options: features[0] * 0 + next(calls))
+
+
+@pytest.mark.parametrize("width", [1, 3])
+@pytest.mark.parametrize("size", [(240, 160), (200, 301)])
+def test_a_front_beside_the_label_is_as_far_as_it_is(bench, monkeypatch, tmp_path, width, size):
+    draw(tmp_path, "a_2001", [100] * size[1], size, width)
+    front = np.zeros(size)
+    front[104] = 1
+    sees(monkeypatch, bench, [front])
+    found = bench.score(tmp_path / "images", tmp_path / "labels", "mohajerani2019-3px")
+    assert found["n"] == 1 and found["missed"] == 0
+    # the thinned label may lose its ends: a pixel's diagonal in a row of a hundred and more
+    for key in ("mean_px", "mean_px_label_to_front", "mean_px_front_to_label"):
+        assert found[key] == pytest.approx(4, abs=0.05)
+
+
+def test_a_front_nobody_sees_is_missed_and_not_scored(bench, monkeypatch, tmp_path):
+    draw(tmp_path, "a_2001", [100] * 160)
+    draw(tmp_path, "b_2002", [100] * 160)
+    front = np.zeros((240, 160))
+    front[100] = 0.9
+    sees(monkeypatch, bench, [np.zeros((240, 160)), front])
+    found = bench.score(tmp_path / "images", tmp_path / "labels", "mohajerani2019-3px")
+    assert (found["n"], found["missed"]) == (1, 1)
+    assert found["mean_px"] == pytest.approx(0, abs=0.05)
+    sees(monkeypatch, bench, [np.zeros((240, 160))] * 2)
+    found = bench.score(tmp_path / "images", tmp_path / "labels", "mohajerani2019-3px")
+    assert (found["n"], found["missed"], found["mean_px"]) == (0, 2, None)
+
+
+def test_misuse_is_one_line(bench, tmp_path, capsys):
+    def run(weights="mohajerani2019-3px"):
+        (tmp_path / "images").mkdir(exist_ok=True)
+        code = bench.main(
+            ["--images", str(tmp_path / "images"), "--labels", str(tmp_path / "labels"), "--weights", weights]
+        )
+        return code, capsys.readouterr().err
+
+    code, told = run()
+    assert code == 2 and "no PNG images in" in told
+    draw(tmp_path, "a_2001", [100] * 160)
+    (tmp_path / "labels" / "a_2001_Front.png").unlink()
+    code, told = run()
+    assert code == 2 and "has no label for a_2001" in told
+    draw(tmp_path, "a_2001", [10] * 160)
+    code, told = run()
+    assert code == 2 and "no front inside the margin" in told
+    code, told = run("nothing.h5")
+    assert code == 2 and "no such file" in told and told.count("\n") == 1

@@ -1,0 +1,164 @@
+"""Area change and front migration on glaciers that others measured."""
+
+import geopandas as gpd
+import numpy as np
+import pandas as pd
+import pytest
+import shapely
+
+from glacier_nb import change, metrics, terminus, uncertainty, vectorize
+
+SVALBARD = {  # km2 in 1936, 1990 and 2007: Koenig et al. 2013, doi:10.21334/npolar.2013.89f430f8
+    "Austre Brøggerbreen": (12.02, 10.25, 9.71),
+    "Austre Lovenbreen": (7.54, 5.30, 5.01),
+    "Edithbreen": (4.51, 3.76, 3.62),
+    "Midtre Lovenbreen": (7.53, 5.86, 5.59),
+    "Steenbreen": (1.28, 1.06, 1.00),
+}
+MOLTKE_UPGLACIER = (-558_000.0, -1_351_000.0)  # EPSG:3413; up the trunk, south-east of the box in the base map
+JAKOBSHAVN_UPGLACIER = (-170_000.0, -2_275_000.0)  # EPSG:3413; inland, east of all fronts
+
+
+@pytest.fixture(scope="module")
+def moltke(data):
+    """159 fronts of Harald Moltke Brae, 2019-2021, and the box their authors drew."""
+    files = sorted((data / "harald_moltke_brae" / "lines").rglob("*.shp"))
+    rows = [gpd.read_file(file).assign(rgi_id="harald_moltke_brae", time=file.stem.split("_")[-1]) for file in files]
+    fronts = gpd.GeoDataFrame(pd.concat(rows, ignore_index=True), crs=rows[0].crs)
+    box = gpd.read_file(next((data / "harald_moltke_brae" / "box").glob("*.shp")))
+    return fronts.assign(time=pd.to_datetime(fronts.time)), box
+
+
+@pytest.fixture(scope="module")
+def jakobshavn(data):
+    """Nine winters of glacier 3 in MEaSUREs; older files give a range of dates, of which the middle is taken."""
+    rows = []
+    for file in sorted((data / "measures_greenland_termini").glob("termini_*.shp")):
+        frame = gpd.read_file(file)
+        frame = (frame if frame.crs else frame.set_crs(3413)).to_crs(3413).query("GlacierID == 3")
+        if "DATE" in frame:
+            time = pd.to_datetime(frame.DATE)
+        else:
+            first, last = (pd.to_datetime(frame.DateRange.str.split("-").str[n], format="%d%b%Y") for n in (0, 1))
+            time = first + (last - first) / 2
+        rows.append(gpd.GeoDataFrame({"rgi_id": "3", "time": time}, geometry=frame.geometry))
+    return gpd.GeoDataFrame(pd.concat(rows, ignore_index=True), crs=3413)
+
+
+def across(box, n=10):
+    """Lines from a box's first two corners, which are up-glacier, to the others."""
+    a, b, c, d = shapely.get_coordinates(box.geometry.item())[:4]
+    return [shapely.LineString([a + s * (b - a), d + s * (c - d)]) for s in np.linspace(0.05, 0.95, n)]
+
+
+def test_all_159_fronts_of_harald_moltke_through_their_box(moltke):
+    fronts, box = moltke
+    found = terminus.positions(fronts, "box", box=box, upglacier=MOLTKE_UPGLACIER, pixel=30.0)
+    assert len(found) == 159 and found.position_m.notna().all()
+    assert found.note.str.contains("pieces across the sides").sum() == 12 and found.note.ne("").sum() == 12
+    assert found.position_m.iloc[-1] == pytest.approx(-1918, abs=20)  # retreat, by two kilometres
+    assert (found.position_m * found.width_m).to_numpy() == pytest.approx(found.swept_area_m2.to_numpy())
+    # days apart, the front hardly moves: the sides that are crossed twice make no jump
+    jumps = found.position_m.diff().abs() / found.time.diff().dt.days
+    assert jumps.quantile(0.95) < 30 and jumps.max() < 150
+    backwards = gpd.GeoDataFrame(box.drop(columns="geometry"), geometry=box.geometry.reverse(), crs=box.crs)
+    turned = fronts.assign(geometry=fronts.geometry.reverse())
+    again = terminus.positions(turned, "box", box=backwards, upglacier=MOLTKE_UPGLACIER, pixel=30.0)
+    assert again.position_m.to_numpy() == pytest.approx(found.position_m.to_numpy(), abs=1e-6)
+
+
+def test_harald_moltke_box_is_the_mean_of_many_centrelines(moltke):
+    """A box averages over its width: the mean of parallel centrelines across it must tell the same story."""
+    fronts, box = moltke
+    by_box = terminus.positions(fronts, "box", box=box, upglacier=MOLTKE_UPGLACIER).position_m
+    corners = shapely.get_coordinates(box.geometry.item())[[1, 2, 3, 0]]  # as drawn, corners 1 and 2 are up-glacier
+    lines = [
+        terminus.positions(fronts, "centreline", centreline=line).position_m
+        for line in across(gpd.GeoDataFrame(geometry=[shapely.Polygon(corners)], crs=box.crs))
+    ]
+    assert all(line.notna().mean() > 0.95 for line in lines)
+    mean = pd.concat(lines, axis=1).mean(axis=1)
+    assert np.corrcoef(by_box, mean)[0, 1] > 0.995
+    assert mean.iloc[-1] == pytest.approx(by_box.iloc[-1], abs=150)
+    middle = np.corrcoef(by_box, lines[5].interpolate())[0, 1]
+    assert 0.9 < middle < np.corrcoef(by_box, mean)[0, 1]  # one line sees one place of an uneven front
+
+
+def test_jakobshavn_by_box_and_by_centreline(jakobshavn):
+    box = terminus.draw_box(jakobshavn, JAKOBSHAVN_UPGLACIER)
+    line = terminus.draw_centreline(jakobshavn, JAKOBSHAVN_UPGLACIER)
+    found = {
+        method: terminus.positions(jakobshavn, method, box=box, centreline=line, upglacier=JAKOBSHAVN_UPGLACIER)
+        for method in ("box", "centreline")
+    }
+    for table in found.values():
+        assert len(table) == 9 and table.position_m.notna().all()
+        assert -12_000 < table.position_m.iloc[-1] < -7_000  # 2000/01 to 2016/17
+        assert table.position_m.iloc[1:].max() < -5_000  # the floating tongue went before 2006
+    # why they differ: the front is a bay, so each line across the box tells another retreat; the box is their mean
+    last = [terminus.positions(jakobshavn, "centreline", centreline=line).position_m.iloc[-1] for line in across(box)]
+    assert np.ptp(last) > 2000
+    assert np.mean(last) == pytest.approx(found["box"].position_m.iloc[-1], abs=300)
+    assert min(last) - 50 < found["centreline"].position_m.iloc[-1] < max(last) + 50
+
+
+def test_fifteen_areas_of_svalbard(data):
+    frame = gpd.read_file(data / "svalbard_outlines_1936_1990_2007" / "svalbard.gpkg")
+    frame = frame.assign(rgi_id=frame.name, time=pd.to_datetime(frame.year.astype(int).astype(str)))
+    table = change.area(frame, pixel=30.0)
+    for name, areas in SVALBARD.items():
+        mine = table[table.rgi_id == name]
+        assert mine.area_m2.to_numpy() / 1e6 == pytest.approx(np.array(areas), abs=0.005 + 1e-9)
+        assert (mine.change_m2.iloc[1:] < 0).all() and (mine.change_upper_m2.iloc[1:] < 0).all()
+    region = table[table.rgi_id == "region"]
+    assert region.area_m2.to_numpy() / 1e6 == pytest.approx(np.sum(list(SVALBARD.values()), axis=0), abs=0.03)
+    assert region.change_percent.iloc[-1] == pytest.approx(-24.2, abs=0.1)
+    # published lengths shrink with the areas
+    length = frame.pivot_table(index="name", columns="year", values="length")
+    assert (length[2007] < length[1936]).all()
+
+
+def test_hochalmkees_parts_are_summed_by_date_and_analysts_differ(data):
+    frame = gpd.read_file(data / "glims_hochalmkees" / "glims_polygons.shp").set_crs(4326).to_crs(32633)
+    frame = frame.assign(rgi_id=frame.anlys_id.astype(int).astype(str), time=pd.to_datetime(frame.src_date))
+    table = change.area(frame, pixel=30.0).query("rgi_id != 'region'").dropna(subset="area_m2").set_index("rgi_id")
+    published = frame.groupby("rgi_id").db_area.first()
+    assert len(table) == 11 and len(frame) == 16
+    assert (table.area_m2 / 1e6 / published - 1).abs().max() < 1e-3
+    for year, percent in ((2003, 12.0), (2016, 2.5)):  # two analysts in one season
+        pair = table.area_m2[table.time.dt.year == year]
+        assert 100 * (pair.max() - pair.min()) / pair.mean() == pytest.approx(percent, abs=0.3)
+    series = table[~table.index.isin(["335966", "710616"])]  # one analyst a season
+    found = uncertainty.theil_sen(series.time[1:], series.area_m2[1:] / 1e6)
+    assert -0.03 < found.slope < -0.005 and found.upper < 0 and found.p < 0.01
+
+
+@pytest.mark.parametrize(("path", "n", "mean", "spread"), [
+    ("geoutils_data/Everest_Landsat/15_rgi60_glacier_outlines.gpkg", 86, 0.999, 0.003),
+    ("geoutils_data/Exploradores_ASTER/17_rgi60_glacier_outlines.gpkg", 47, 0.999, 0.003),
+    ("rgi60_hma_subset/RGI.shp", 604, 0.999, 0.019),
+])  # fmt: skip
+def test_areas_of_the_randolph_glacier_inventory(data, path, n, mean, spread):
+    """One UTM zone for all: in its own zone as it is, in High Asia, 37 degrees wide, by the map's scale."""
+    frame = gpd.read_file(data / path)
+    frame = frame.to_crs(frame.estimate_utm_crs())
+    frame["geometry"] = frame.geometry.make_valid()
+    ratio = uncertainty.area_interval(frame.geometry).area_m2 / vectorize.scale(frame) / 1e6 / frame.Area
+    assert len(ratio) == n and ratio.mean() == pytest.approx(mean, abs=0.001)
+    assert ratio.std() < spread + 0.0005
+    if n == 604:
+        assert (frame.area / 1e6 / frame.Area).mean() > 1.01  # the plain area in that zone is off
+        assert frame.Area.sum() == pytest.approx(22_621.9, abs=0.1)
+
+
+def test_everest_as_one_date_by_its_own_divides(data):
+    """An inventory's outlines serve as divides: cut by themselves they stay what they are."""
+    frame = gpd.read_file(data / "geoutils_data/Everest_Landsat/15_rgi60_glacier_outlines.gpkg").to_crs(32645)
+    frame = frame.assign(rgi_id=frame.RGIId, time=pd.Timestamp("2000-10-30"))
+    cut = vectorize.split(frame, frame).set_index("rgi_id")
+    assert len(cut) == 86 and cut.attrs["outside_m2"] < 1
+    whole = frame.set_index("rgi_id")
+    assert cut.area_m2.to_numpy() == pytest.approx(whole.area[cut.index].to_numpy(), rel=1e-6)
+    table = change.area(pd.concat([frame, frame.assign(time=pd.Timestamp("2010-10-30"))]), frame)
+    assert (table.change_m2 == 0).all() and table.events.eq("").all()
+    assert metrics.boundary_deviation(cut.geometry.iloc[0], whole.geometry[cut.index[0]]).mean < 0.01

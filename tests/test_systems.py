@@ -1,0 +1,120 @@
+"""Every row: parameters counted on the network, one step of learning, terms that all systems share."""
+
+import dataclasses
+import functools
+import inspect
+
+import pytest
+import torch
+
+from glacier_nb import clean, features, losses, systems, vectorize
+
+
+@functools.cache
+def network(name: str) -> torch.nn.Module:
+    """A row's network, built once, to predict with."""
+    row = systems.find(name)
+    return row.network(len(row.inputs)).eval()
+
+
+ROWS = pytest.mark.parametrize("system", systems.SYSTEMS, ids=lambda row: row.name)
+
+
+def test_names_are_unique_and_found():
+    names = [row.name for row in systems.SYSTEMS]
+    assert len(set(names)) == len(names)
+    assert all(systems.find(name).name == name for name in names)
+    assert systems.find(systems.SYSTEMS[0]) is systems.SYSTEMS[0]
+    with pytest.raises(LookupError, match=r"no system called 'unet': one of band-ratio, ndsi"):
+        systems.find("unet")
+
+
+def test_what_counts_as_ice_and_water_is_the_same_everywhere():
+    assert clean.ICE == vectorize.ICE and systems.WATER == vectorize.WATER
+    assert set(clean.ICE) | set(clean.LAND) | set(systems.WATER) < set(vectorize.ZONES)
+
+
+@ROWS
+def test_row_is_whole(system):
+    assert system.citation and system.task
+    assert list(system.zones) == [name for name in vectorize.ZONES if name in system.zones]
+    assert set(system.optional) < set(system.inputs)
+    assert set(system.inputs) <= {row.name for row in features.FEATURES}
+    assert len(system.mean) == len(system.std) and len(system.mean) in (0, len(system.inputs))
+    for loss, _, options in system.loss:
+        assert set(options) <= set(inspect.signature(loss).parameters)
+    for step, options in system.clean:
+        assert set(options) <= set(inspect.signature(step).parameters)
+
+
+@ROWS
+def test_parameters_are_the_reference_s(system):
+    card = systems.card(system)
+    assert card["parameters"] == (system.reference_parameters or card["parameters"])
+    assert card["outputs"] and card["inputs"] == list(system.inputs)
+
+
+@ROWS
+def test_terms_are_probabilities_at_full_size(system):
+    step = network(system.name).stride
+    x = torch.rand(2, len(system.inputs), 64 + step, 32)
+    with torch.inference_mode():
+        found = systems.finish(system, network(system.name)(x))
+    for values in found.values():
+        assert values.shape[0] == 2 and values.shape[2:] == (64 + step, 32)
+        assert values.min() >= 0 and values.max() <= 1
+    if system.zones:
+        assert found["zones"].shape[1] == len(system.zones)
+        assert torch.allclose(found["zones"].sum(dim=1), torch.ones(2, 64 + step, 32))
+
+
+@pytest.mark.parametrize("system", [row for row in systems.SYSTEMS if row.recipe], ids=lambda row: row.name)
+def test_one_step_reaches_every_parameter(system):
+    torch.manual_seed(0)
+    learner = system.network(len(system.inputs))
+    x = torch.randn(2, len(system.inputs), 64, 64)
+    truth = torch.randint(0, max(len(system.zones), 2), (2, 64, 64))
+    terms = {**learner(x), "truth": truth, "front": truth == 0, "seen": torch.rand(2, 64, 64) > 0.2}
+    loss = losses.total(system.loss, terms)
+    loss.backward()
+    assert torch.isfinite(loss)
+    untouched = [name for name, p in learner.named_parameters() if p.grad is None or not p.grad.abs().sum() > 0]
+    assert not untouched
+    system.recipe.optimiser(learner.parameters()).step()
+
+
+def test_front_is_derived_where_ice_meets_water():
+    system = systems.find("extent-demo")
+    scores = torch.full((1, 6, 5, 6), -20.0)
+    scores[:, 1, :, :3], scores[:, 3, :, 3:] = 20.0, 20.0  # glacier left, ocean right
+    front = systems.finish(system, {"zones": scores})["front"]
+    assert torch.allclose(front[0, 0], torch.tensor([0.0, 0, 1, 0, 0, 0]).expand(5, 6), atol=1e-6)
+    scores[:, 0, :, 3:], scores[:, 3, :, 3:] = 20.0, -20.0  # rock instead: no front
+    assert systems.finish(system, {"zones": scores})["front"].max() < 1e-6
+
+
+def test_a_front_of_the_network_s_own_is_kept():
+    system = dataclasses.replace(
+        systems.find("extent-demo"), finish=lambda zones, front: {"zones": zones, "front": front}
+    )
+    own = torch.rand(1, 1, 4, 4)
+    assert torch.equal(systems.finish(system, {"zones": torch.rand(1, 6, 4, 4), "front": own})["front"], own)
+
+
+def test_schedules_follow_their_papers():
+    schedule = systems.find("diaconu2023").recipe.schedule
+    assert [schedule(epoch / 50, []) for epoch in (0, 9, 10, 24, 25, 49)] == pytest.approx([1, 1, 0.1, 0.1, 0.01, 0.01])
+    schedule = systems.find("mohajerani2019").recipe.schedule
+    assert schedule(0.5, [1.0, 0.9, 0.8]) == 1
+    assert schedule(0.5, [0.8] + [0.9] * 5) == 0.5
+    assert schedule(0.5, [0.8] + [0.9] * 4 + [0.7] + [0.75] * 10) == 0.25
+
+
+def test_no_branch_on_a_row_anywhere(root):
+    names = {row.name for row in systems.SYSTEMS}
+    for path in (root / "glacier_nb").rglob("*.py"):
+        for number, line in enumerate(path.read_text().splitlines(), 1):
+            branches = line.lstrip().startswith(("if ", "elif ", "case ")) and any(
+                f'"{name}"' in line for name in names
+            )
+            assert not branches, f"{path.name}:{number} asks which row it is: a field is missing"

@@ -1,0 +1,108 @@
+"""Intervals, trends and calibration against distributions that are known."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import scipy.special
+import shapely
+import xarray as xr
+
+from glacier_nb import uncertainty
+
+
+def calibrated(n=200_000, seed=0):
+    rng = np.random.default_rng(seed)
+    p = scipy.special.expit(rng.normal(0, 3, n))
+    return p, rng.random(n) < p
+
+
+@pytest.mark.parametrize("pixel", [10.0, 30.0])
+def test_area_interval_is_buffering_to_first_order(pixel):
+    lake = shapely.Point(0, 0).buffer(2000, 128).difference(shapely.Point(300, 0).buffer(400, 128))
+    row = uncertainty.area_interval([lake], pixel).iloc[0]
+    out, into = lake.buffer(pixel / 2).area, lake.buffer(-pixel / 2).area
+    # second order: curvature adds and takes pi (b/2)^2 a ring
+    assert [row.upper_m2, row.lower_m2] == pytest.approx([out, into], abs=2 * np.pi * pixel**2)
+
+
+def test_area_interval_stops_at_nothing_and_takes_margins():
+    sliver = shapely.box(0, 0, 1000, 4)
+    table = uncertainty.area_interval(np.array([sliver, sliver]), 10.0, margin=[0, 2008])
+    assert table.lower_m2.tolist() == [4000, 0] and table.upper_m2.tolist() == [4000, 4000 + 2008 * 5]
+
+
+@pytest.mark.parametrize("systematic", [0.0, 0.3, 1.0])
+def test_combine_is_the_spread_of_the_sum(systematic):
+    rng = np.random.default_rng(1)
+    half, source = np.array([3.0, 4.0, -5.0, 2.0]), ["a", "a", "b", "b"]
+    shared = rng.normal(size=(100_000, 2)) * np.sqrt(systematic)
+    errors = shared[:, [0, 0, 1, 1]] + np.sqrt(1 - systematic) * rng.normal(size=(100_000, 4))
+    assert uncertainty.combine(half, systematic, source) == pytest.approx((errors * half).sum(1).std(), rel=0.02)
+    stacked = uncertainty.combine(np.stack([half, 2 * half]), systematic, source)
+    assert stacked[1] == pytest.approx(2 * stacked[0])
+
+
+def test_theil_sen_holds_against_wild_values_and_covers():
+    rng = np.random.default_rng(2)
+    years, hits = np.arange(1990.0, 2015), 0
+    for _ in range(300):
+        value = 5 - 0.3 * (years - 2000) + rng.normal(0, 1, years.size)
+        found = uncertainty.theil_sen(years, value, level=0.9)
+        hits += found.lower <= -0.3 <= found.upper
+    # 300 draws of 0.9: three standard errors are 0.052
+    assert hits / 300 == pytest.approx(0.9, abs=0.052)
+    value = 5 - 0.3 * (years - 2000)
+    value[[3, 9, 17]] = 99, -99, 99
+    assert uncertainty.theil_sen(years, value).slope == pytest.approx(-0.3, abs=1e-9)
+
+
+def test_theil_sen_reads_dates_and_passes_over_gaps():
+    dates = pd.date_range("2000-01-01", periods=10, freq="365D")
+    value = pd.Series(np.arange(10.0))
+    value[4] = np.nan
+    found = uncertainty.theil_sen(dates.to_series(), value)
+    assert found.slope == pytest.approx(365.25 / 365) and found.n == 9 and found.p < 0.01
+    with pytest.raises(ValueError, match="three dated values, here are 2"):
+        uncertainty.theil_sen(dates[:2], value[:2])
+
+
+@pytest.mark.parametrize("true", [0.4, 1.0, 2.5])
+def test_temperature_is_found_and_calibrates(true):
+    p, y = calibrated()
+    spoiled = uncertainty.temper(p, 1 / true)  # too sure by the factor `true`
+    found = uncertainty.temperature(spoiled, y)
+    assert found == pytest.approx(true, rel=0.03)
+    after = uncertainty.ece(uncertainty.temper(spoiled, found), y)
+    assert after < 0.005 and (true == 1 or uncertainty.ece(spoiled, y) > 5 * after)
+
+
+def test_temper_moves_no_outline():
+    p = np.array([0.1, 0.5, 0.50001, 0.9])
+    assert ((uncertainty.temper(p, 3.0) > 0.5) == (p > 0.5)).all()
+
+
+def test_reliability_counts_what_was_seen():
+    p, y = calibrated(1000)
+    p[:100] = np.nan
+    table = uncertainty.reliability(p, y, bins=10)
+    assert table.n.sum() == 900 and len(table) == 10
+    assert (table.confidence.between(table.low, table.high)).all()
+    with pytest.raises(ValueError, match="GeoBox"):
+        uncertainty.ece(p, y[:5])
+
+
+def test_out_of_domain_grows_with_the_distance():
+    rng = np.random.default_rng(4)
+    names = ["red", "swir16"]
+    layers = rng.normal([[[0.3]], [[0.1]]], [[[0.1]], [[0.05]]], (2, 200, 200)).astype("float32")
+    layers[:, :20] = np.nan
+    training = xr.DataArray(layers, {"feature": names}, ("feature", "y", "x"))
+    known = uncertainty.moments(training.chunk(y=50))
+    assert known["red"]["mean"] == pytest.approx(0.3, abs=0.005) and known["swir16"]["std"] == pytest.approx(
+        0.05, rel=0.03
+    )
+    assert uncertainty.out_of_domain(known, known)["all"] == 0
+    far = [uncertainty.out_of_domain(uncertainty.moments(training + k * 0.1), known)["all"] for k in (0.1, 1, 3)]
+    assert far[0] < 0.3 < 1 < far[1] < far[2]
+    with pytest.raises(LookupError, match="swir16"):
+        uncertainty.out_of_domain({"red": known["red"]}, known)
