@@ -29,12 +29,14 @@ def years(text: str) -> list[int]:
 
 def demo_command(arguments: argparse.Namespace) -> int:
     """Build and serve the embedded region, run the notebooks on it, compare with the truth."""
-    from glacier_nb import demo
-
     if arguments.build_only:
+        from glacier_nb import demo
+
         print(demo.folder(arguments.seed))
-        return 0
-    print(demo.run(arguments.seed, arguments.out))
+    else:
+        from glacier_nb import tour
+
+        print(tour.run(arguments.seed, arguments.out))
     return 0
 
 

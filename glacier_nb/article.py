@@ -74,7 +74,7 @@ def _cell(cell: nbformat.NotebookNode) -> Iterator[str]:
 def _output(output: nbformat.NotebookNode) -> Iterator[str]:
     """The HTML of one output; nothing of what only serves a running notebook."""
     if output.output_type == "stream" and output.name == "stdout":
-        lines = [line.rpartition("\r")[2] for line in output.text.rstrip().splitlines()]
+        lines = [line.rpartition("\r")[2] for line in output.text.rstrip().split("\n")]
         yield f"<pre class=said>{html.escape(chr(10).join(lines))}</pre>\n"
     if output.output_type == "error":
         yield f"<pre class=said>{html.escape(f'{output.ename}: {output.evalue}')}</pre>\n"
@@ -86,6 +86,7 @@ def _output(output: nbformat.NotebookNode) -> Iterator[str]:
         if found and LIVE not in found["docs"].split('"defs"')[0]:
             both = f'{{"docs": {found["docs"]}, "items": {found["items"]}}}'.replace("</", "<\\/")
             both = re.sub(pages.OUTSIDE, "data:text/css,", both)
+            both = re.sub(r'("name":"Toolbar","id":"[^"]*","attributes":{)', r'\1"logo":null,', both)
             yield f"<figure class=plot>{found['frame']}</figure>"
             yield f"<script type=application/json class=docs>{both}</script>\n"
     elif "text/html" in data:

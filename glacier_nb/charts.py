@@ -230,12 +230,11 @@ def dated(days: pd.Series) -> dict:
 
 def date_bar(plot, element) -> None:
     """A hook that reads the colour bar of `dated` as dates."""
-    form = DatetimeTickFormatter(**dict.fromkeys(("days", "months", "years"), "%Y-%m-%d"))
-    for bar in plot.state.select({"type": ColorBar}):
-        mapper = bar.color_mapper
-        ticks = FixedTicker(ticks=np.linspace(mapper.low, mapper.high, 5).tolist())
-        bar.update(ticker=ticks, formatter=form, height=10, bar_line_color=None)
-        bar.update(major_label_text_font=maps.FONT, major_label_text_color=maps.MUTED)
+    maps.bar(plot, element)
+    form = dict.fromkeys(("days", "months", "years"), "%Y-%m-%d")
+    for one in plot.state.select({"type": ColorBar}):
+        ticks = np.linspace(one.color_mapper.low, one.color_mapper.high, 5).tolist()
+        one.update(ticker=FixedTicker(ticks=ticks), formatter=DatetimeTickFormatter(**form))
 
 
 def timeline(scenes: pd.DataFrame, title: str = "") -> hv.Overlay:
@@ -263,6 +262,6 @@ def timeline(scenes: pd.DataFrame, title: str = "") -> hv.Overlay:
     return hv.Overlay(points).opts(
         hooks=[maps.dress, dates, maps.key(marks)],
         title=title or f"{int(scenes['kept'].sum())} of {len(scenes)} scenes kept",
-        xlabel="Date", ylabel="Clear over the region (%)", ylim=(-4, 104), frame_width=1040,
+        xlabel="Date", ylabel="Clear over the region (%)", ylim=(-4, 104), frame_width=1000,
         frame_height=230, padding=0.03, show_grid=True, show_legend=False,
     )  # fmt: skip

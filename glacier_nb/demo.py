@@ -1,26 +1,15 @@
-"""The embedded region: built once, served on loopback, mapped by the notebooks, and held against its own truth."""
+"""The embedded region: built once in the user's cache, served on loopback by a real STAC API, its truth beside it."""
 
 import atexit
 import contextlib
-import hashlib
 import json
 import os
 import pathlib
-import time
 
 import geopandas as gpd
-import numpy as np
-import pandas as pd
 import pooch
-import rioxarray
 
-from glacier_nb import batch, metrics, pages, provenance, serve, terminus, vectorize
-
-MAKERS = ("spectra", "iceflow", "relief", "synthetic", "imaging")
-"""The modules that decide the region's bytes: when one changes, the region is made again."""
-
-PIXEL = 10.0
-"""Metres a pixel of the region."""
+from glacier_nb import provenance, serve
 
 _open = contextlib.ExitStack()
 _addresses: dict[int, str] = {}
@@ -29,10 +18,8 @@ atexit.register(_open.close)
 
 def folder(seed: int = 7) -> pathlib.Path:
     """The region's folder in the user's cache (GLACIER_NB_CACHE moves it), made when it is not there."""
-    here = pathlib.Path(__file__).parent
-    sources = b"".join((here / f"{name}.py").read_bytes() for name in MAKERS if (here / f"{name}.py").exists())
     cache = pathlib.Path(os.environ.get("GLACIER_NB_CACHE", pooch.os_cache("glacier_nb")))
-    path = cache / f"demo-{seed}-{hashlib.sha256(sources).hexdigest()[:12]}"
+    path = cache / f"demo-{seed}-{provenance.sources('imaging')}"  # made again when what makes it changes
     if not path.exists():
         from glacier_nb import imaging  # numba compiles on import: only where a region is made
 
@@ -58,102 +45,11 @@ def region(name: str, seed: int = 7) -> str | list[float]:
     return json.loads((folder(seed) / "region.json").read_text())["bbox"] if name == "demo" else name
 
 
+def inventory(name: str, seed: int = 7) -> str:
+    """`name` itself, or for "demo" the path of the embedded region's ice divides."""
+    return str(folder(seed) / "truth" / "divides.parquet") if name == "demo" else name
+
+
 def truth(name: str, seed: int = 7) -> gpd.GeoDataFrame:
     """One of the embedded region's true layers: outlines, divides, fronts, centrelines or boxes."""
     return gpd.read_parquet(folder(seed) / "truth" / f"{name}.parquet")
-
-
-def run(seed: int = 7, out: str | os.PathLike = "out/demo") -> pathlib.Path:
-    """The whole demo: build, serve, run the notebooks on one Dask cluster, compare with the truth, write the index.
-
-    Returns the path of `index.html`; `summary.json` stands beside it.
-    """
-    out = pathlib.Path(out)
-    seconds, start = {}, time.time()
-    with batch.peak_memory() as memory:
-        folder(seed)
-        seconds["build"] = round(time.time() - start, 2)
-        parameters = {"region": "demo", "provider": provider("demo", seed), "seed": seed}
-        reports = batch.tour(batch.TOUR, parameters, out)
-    seconds |= {report["notebook"]: report["seconds"] for report in reports}
-    facts = {"seconds": seconds, "first_map_seconds": reports[0]["first_map_seconds"]}
-    facts |= {"peak_memory_mb": round(memory["mb"], 1), **compare(seed, out), "seeds": [seed]}
-    seconds["total"] = round(time.time() - start, 2)
-    provenance.write(out / "summary.json", facts)
-    return cover(out, facts)
-
-
-def compare(seed: int, out: pathlib.Path) -> dict:
-    """Retrieved against true, from the products that the notebooks left in `out`: percent, points, pixels.
-
-    Keys: area_error_percent and ndsi_area_error_percent (per date), area_change_error_points and the same of NDSI,
-    debris_recall, front_error_px (mean over clear dates), front_error_px_melange, fronts_missed, front_sign_errors.
-    """
-    outlines = gpd.read_parquet(out / "03_area_change" / "outlines.parquet")
-    true = truth("outlines", seed)
-    areas = outlines.groupby(["system", "time"]).area_m2.sum().unstack("time")
-    true_areas = true.groupby("time").area_m2.sum()
-    error = (areas / true_areas - 1) * 100
-    change = (areas[areas.columns[-1]] / areas[areas.columns[0]] - true_areas.iloc[-1] / true_areas.iloc[0]) * 100
-    system = next(name for name in areas.index if name != "ndsi")
-    facts = {
-        "system": system,
-        "area_error_percent": _by_date(error.loc[system]),
-        "area_change_error_points": round(float(change[system]), 3),
-        "ndsi_area_error_percent": _by_date(error.loc["ndsi"]),
-        "ndsi_area_change_error_points": round(float(change["ndsi"]), 3),
-        "debris_recall": round(_debris_recall(outlines[outlines.system == system], seed), 4),
-    }
-    return facts | _front_errors(gpd.read_parquet(out / "04_calving_fronts" / "fronts.parquet"), seed)
-
-
-def _by_date(errors: pd.Series) -> dict[str, float]:
-    """Errors keyed by ISO date, to three decimals."""
-    return {f"{time:%Y-%m-%d}": round(float(value), 3) for time, value in errors.items()}
-
-
-def _debris_recall(outlines: gpd.GeoDataFrame, seed: int) -> float:
-    """Share of truly debris-covered ice inside the mapped outlines, mean over the dates."""
-    with rioxarray.open_rasterio(folder(seed) / "truth" / "zones.tif") as zones:
-        debris = zones.values == vectorize.ZONES.index("debris cover")
-        geobox = zones.odc.geobox
-    times = sorted(outlines.time.unique())
-    mapped = [vectorize.rasterize(outlines[outlines.time == time], geobox).values for time in times]
-    return float(np.mean([(inside & true).sum() / true.sum() for inside, true in zip(mapped, debris, strict=True)]))
-
-
-def _front_errors(fronts: gpd.GeoDataFrame, seed: int) -> dict:
-    """Deviation of mapped from true fronts in pixels, missed ones, and steps between dates with the wrong sign."""
-    true = truth("fronts", seed)
-    scores = metrics.front_scores(fronts, true, spacing=PIXEL).merge(true[["rgi_id", "time", "melange"]])
-    pixels = scores[~scores.missed].groupby("melange").mean_m.mean() / PIXEL
-    box = truth("boxes", seed)
-    steps = [
-        terminus.positions(lines, box=box, upglacier=truth("centrelines", seed)).set_index("time").position_m.diff()
-        for lines in (fronts, true)
-    ]
-    return {
-        "front_error_px": round(float(pixels.get(False, np.nan)), 3),
-        "front_error_px_melange": round(float(pixels.get(True, np.nan)), 3),
-        "fronts_missed": int(scores.missed.sum()),
-        "front_sign_errors": int((np.sign(steps[0]) != np.sign(steps[1]))[steps[1].notna()].sum()),
-    }
-
-
-def cover(out: pathlib.Path, facts: dict) -> pathlib.Path:
-    """Write `out/index.html`: a card for every page the notebooks made, the key numbers above. Returns its path."""
-    entries = []
-    for name in batch.TOUR:
-        for html in sorted((out / name).glob("*.html")):
-            picture = html.with_suffix(".png")
-            if pages.chromium() and html.stem != name:
-                pages.picture(html, picture, (960, 640))
-            entries.append(pages.Entry(html.stem.replace("_", " "), f"{name}/{html.name}", picture=picture, group=name))
-    numbers = {
-        "worst area error": f"{max(map(abs, facts['area_error_percent'].values())):.1f} %",
-        "the same by NDSI": f"{max(map(abs, facts['ndsi_area_error_percent'].values())):.1f} %",
-        "debris found": f"{facts['debris_recall']:.0%}",
-        "front error": f"{facts['front_error_px']:.2f} px",
-        "all of it": f"{facts['seconds']['total']:.0f} s",
-    }
-    return pages.index(entries, out / "index.html", "The demo region, mapped", numbers=numbers, manifest=facts)

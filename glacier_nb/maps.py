@@ -11,6 +11,7 @@ import pyproj
 import shapely
 import xarray as xr
 from bokeh.models import (
+    ColorBar,
     CustomJSTickFormatter,
     Label,
     Legend,
@@ -220,6 +221,12 @@ def dress(plot, element) -> None:
         figure.toolbar.active_scroll = wheel
 
 
+def bar(plot, element) -> None:
+    """A HoloViews hook: the house style on the colour bars of a bokeh figure."""
+    for one in plot.state.select({"type": ColorBar}):
+        one.update(height=10, bar_line_color=None, major_label_text_font=FONT, major_label_text_color=MUTED)
+
+
 KEY = {
     "orientation": "horizontal", "border_line_color": None, "label_text_font": FONT, "label_text_font_size": "12px",
     "label_text_color": INK, "location": "left", "spacing": 14, "padding": 2, "margin": 4, "background_fill_alpha": 0,
@@ -227,14 +234,15 @@ KEY = {
 """How a legend below a figure looks."""
 
 
-def key(marks: Mapping[str, Mapping]) -> Callable:
-    """A hook that sets a legend below the figure: for each name of `marks` a mark of that style."""
+def key(marks: Mapping[str, str | Mapping]) -> Callable:
+    """A hook that sets a legend below the figure: for each name of `marks` a square of that colour, or that style."""
 
     def add(plot, element):
         style = {"marker": "square", "size": 12, "line_color": "#8a949e"}
+        styles = {name: {"fill_color": mark} if isinstance(mark, str) else dict(mark) for name, mark in marks.items()}
         items = [
-            LegendItem(label=name, renderers=[plot.state.scatter([np.nan], [np.nan], **style | dict(mark))])
-            for name, mark in marks.items()
+            LegendItem(label=name, renderers=[plot.state.scatter([np.nan], [np.nan], **style | own)])
+            for name, own in styles.items()
         ]
         plot.state.add_layout(Legend(items=items, **KEY), "below")
 
@@ -242,9 +250,9 @@ def key(marks: Mapping[str, Mapping]) -> Callable:
 
 
 def frame(
-    overlay, crs, edges: tuple, title: str, width: int = 500, colours: Mapping[str, str] | None = None
+    overlay, crs, edges: tuple, title: str, width: int = 500, marks: Mapping[str, str | Mapping] | None = None
 ) -> hv.Overlay:
-    """`overlay` as a map of `crs` (metres): kilometre axes, scale bar, true north, equal scales, a key of `colours`.
+    """`overlay` as a map of `crs` (metres): kilometre axes, scale bar, true north, equal scales, a key of `marks`.
 
     Args: `edges` are left, bottom, right, top of what is shown; `width` is in pixels.
     """
@@ -277,7 +285,7 @@ def frame(
             )
         )  # fmt: skip
 
-    hooks = [furnish, key({name: {"fill_color": colour} for name, colour in colours.items()})] if colours else [furnish]
+    hooks = [furnish, key(marks)] if marks else [furnish]
     return (overlay if isinstance(overlay, hv.Overlay) else hv.Overlay([overlay])).opts(
         hooks=hooks, title=title, frame_width=width, frame_height=round(width * (top - bottom) / (right - left)),
         xlabel=f"Easting (km, EPSG:{code})" if code else "Easting (km)", ylabel="Northing (km)",

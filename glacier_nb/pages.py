@@ -1,6 +1,7 @@
 """Pages from plots: one HTML file that needs no server and no network, with the numbers and how they came to be."""
 
 import base64
+import contextlib
 import dataclasses
 import html
 import json
@@ -209,9 +210,10 @@ def picture(page: str | os.PathLike, path: str | os.PathLike, size: tuple[int, i
     with provenance.whole(path) as temporary, tempfile.TemporaryDirectory() as profile:
         command = [browser, *BROWSER, f"--user-data-dir={profile}", f"--window-size={size[0]},{size[1]}"]
         command += [f"--screenshot={temporary}", pathlib.Path(page).resolve().as_uri() + "#bare"]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=60)
         if not temporary.exists():
-            raise RuntimeError(f"chromium drew nothing of {page}: {done.stderr.strip().splitlines()[-1:]}")
+            raise RuntimeError(f"{browser} drew nothing of {page} in a minute: open it by hand to see why")
     return pathlib.Path(path)
 
 

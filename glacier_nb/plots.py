@@ -121,14 +121,21 @@ def probability(
     title: str | None = None,
     width: int = 500,
 ) -> hv.Overlay:
-    """Probability (0-1) that a pixel is any of `names`, summed over those that `zones` (zone, y, x) has."""
+    """Probability (0-1) that a pixel is any of `names`, summed over those that `zones` (zone, y, x) has.
+
+    LookupError where it has none of them.
+    """
     wanted = [str(name) for name in zones["zone"].values if name in tuple(names)]
+    if not wanted:
+        raise LookupError(
+            f"none of {list(names)} among the map's zones {zones['zone'].values.tolist()}: name one of them"
+        )
     small = maps.overview(zones.sel(zone=wanted).sum("zone", skipna=False), 512).compute()
     edges, seen = maps.bounds(small), small.notnull().values
     values = hv.Image((small["x"].values, small["y"].values, small.values.astype("float32")), ["x", "y"], "probability")
     values = values.opts(
-        cmap="cividis", clim=(0, 1), colorbar=True, tools=["hover"], hover_tooltips=[("Probability", "@image{0.00}")],
-        clipping_colors={"NaN": "transparent"}, colorbar_opts={"width": 12, "title": "Probability"},
+        cmap="cividis", clim=(0, 1), colorbar=True, colorbar_position="bottom", clabel="", hooks=[maps.bar],
+        clipping_colors={"NaN": "transparent"}, tools=["hover"], hover_tooltips=[("Probability", "@image{0.00}")],
     )  # fmt: skip
     view = maps.picture(maps.hatched(np.zeros((*seen.shape, 3)), seen), edges) * values
     if outlines is not None and len(outlines):
@@ -222,13 +229,14 @@ def fronts(
     edges = (middle[0] - side, middle[1] - side, middle[0] + side, middle[1] + side)
     pick, follow = charts.linked("front")
     colours = charts.dated(fronts["day"])
-    layers, thin = [], 2.0 if len(fronts) < 20 else 1.2
-    if base is not None:
-        near = base.sel(x=slice(edges[0], edges[2]), y=slice(edges[3], edges[1]))
+    layers, marks, thin = [], {}, 2.0 if len(fronts) < 20 else 1.2
+    near = base.sel(x=slice(edges[0], edges[2]), y=slice(edges[3], edges[1])) if base is not None else None
+    if near is not None and near.sizes["x"] and near.sizes["y"]:
         small, bands, _ = shown(near, None)
         layers.append(maps.picture(maps.tones(small, bands, maps.limits(small, bands), 1.0), maps.bounds(small)))
-    for shapes, dash in ((boxes, "dashed"), (centrelines, "solid")):
+    for name, shapes, dash, sign in (("box", boxes, "dashed", "square"), ("centreline", centrelines, "solid", "dash")):
         if shapes is not None and len(shapes):
+            marks[name] = {"marker": sign, "line_color": maps.INK, "fill_color": None}
             solid = {"fill_alpha": 0} if shapes.geom_type.str.contains("Polygon").any() else {}
             layers.append(maps.shapes(shapes.to_crs(crs), maps.INK, line_color=maps.INK, line_dash=dash, **solid))
     casing = maps.shapes(fronts[["front", "geometry"]], maps.INK, maps.grain(edges), line_alpha=0.35)
@@ -239,7 +247,7 @@ def fronts(
     layers.append(lines.opts(hooks=[follow, charts.date_bar], colorbar=True, colorbar_position="bottom", clabel=""))
     several = fronts["time"].dt.strftime("%Y-%m-%d")
     title = title or f"{len(fronts)} calving fronts, {several.iloc[0]} to {several.iloc[-1]}"
-    view = maps.frame(hv.Overlay(layers), crs, edges, title, width)
+    view = maps.frame(hv.Overlay(layers), crs, edges, title, width, marks)
     if positions is None:
         return view
     rows = positions.assign(
@@ -261,11 +269,11 @@ def footprints(items, region=None, title: str = "", width: int = 500) -> hv.Over
     Args: `region` is a regions.Region or a geometry (lon/lat), drawn over them.
     """
     facts = [(item.id, item.properties) for item in items]
-    dates = [about.get("datetime") or about["start_datetime"] for _, about in facts]
+    dates = [item.datetime or item.common_metadata.start_datetime for item in items]
     shapes = gpd.GeoDataFrame(
         {
             "item": [name for name, _ in facts],
-            "time": pd.to_datetime(dates),
+            "time": pd.to_datetime(dates, utc=True),
             "cloud": [float(about.get("eo:cloud_cover", np.nan)) for _, about in facts],
         },
         geometry=[shapely.geometry.shape(item.geometry) for item in items],

@@ -7,7 +7,9 @@ import numpy as np
 from scipy import ndimage
 
 BANDS = ("blue", "green", "red", "nir", "swir16", "swir22")
-SKY = np.array([0.30, 0.22, 0.17, 0.11, 0.05, 0.03])  # share of light that comes from the sky, by band (clear air)
+SKY = np.array(
+    [0.34, 0.28, 0.23, 0.19, 0.16, 0.15]
+)  # share of light from sky and slopes around, by band; cast shadow has no other
 CLOUD = np.array([0.78, 0.78, 0.79, 0.80, 0.46, 0.34])  # thick cloud's reflectance
 
 
@@ -24,29 +26,47 @@ class Surface:
     decibel: tuple[float, float, float, float]
 
 
-# Snow, ice, rock and water (lake): medians and spreads of the human-classified pixels of four North American glaciers,
-# 2021, computed from glacier-snow-cover-mapping's training tables (Aberle et al. 2025, doi:10.1029/2024GL112857;
-# Landsat's as reflectance, 0.2 taken off). Sea and melange: clear fjord water and brash ice of the ice row in it.
-# Temperatures: the same tables' ST_B10 medians, the sea and debris between them. Backscatter: C band, late summer.
+# Snow, ice, rock and water (lake): medians and spreads of the human-classified pixels of four North American
+# glaciers, 2021, computed from the training tables of glacier-snow-cover-mapping (Aberle et al.; Landsat's as
+# reflectance, 0.2 taken off). Sea and melange: clear fjord water and brash ice of the ice row in it.
+# Temperatures: snow and ice melt, rock lies in the tables' range (289 to 302 K), debris over ice between the two.
+# Backscatter: plausible for C band in late summer, debris rougher than rock and ice; not measured.
 SURFACES = (
-    Surface("snow", (0.8094, 0.8324, 0.8288, 0.6941, 0.0186, 0.0165), (0.4999, 0.5435, 0.5735, 0.5150, 0.0161, 0.0150),
-            (0.23, 0.19, 0.15, 0.11, 0.63, 0.63), 274.5, (-17.0, -25.0, -17.0, -25.0)),
-    Surface("ice", (0.3458, 0.3552, 0.3375, 0.2412, 0.0139, 0.0133), (0.2893, 0.3205, 0.3131, 0.1987, 0.0058, 0.0087),
-            (0.42, 0.39, 0.39, 0.43, 0.46, 0.47), 274.7, (-11.5, -18.5, -11.0, -18.5)),
-    Surface("rock", (0.1224, 0.1504, 0.1560, 0.1668, 0.2189, 0.2222), (0.0862, 0.1322, 0.1439, 0.1914, 0.2350, 0.2039),
-            (0.31, 0.29, 0.34, 0.32, 0.31, 0.31), 293.0, (-10.5, -18.0, -10.5, -18.0)),
-    Surface("debris", (0.1224, 0.1504, 0.1560, 0.1668, 0.2189, 0.2222), (0.0862, 0.1322, 0.1439, 0.1914, 0.2350, 0.2039),
-            (0.31, 0.29, 0.34, 0.32, 0.31, 0.31), 283.5, (-7.5, -13.5, -7.5, -13.5)),
-    Surface("lake", (0.1118, 0.1656, 0.1052, 0.0287, 0.0114, 0.0109), (0.0813, 0.1473, 0.1035, 0.0215, 0.0068, 0.0058),
-            (0.24, 0.44, 0.60, 0.60, 0.60, 0.60), 280.0, (-20.0, -28.0, -21.0, -29.0)),
-    Surface("sea", (0.0450, 0.0420, 0.0220, 0.0090, 0.0050, 0.0040), (0.0400, 0.0390, 0.0210, 0.0090, 0.0050, 0.0040),
-            (0.15, 0.15, 0.20, 0.25, 0.25, 0.25), 277.5, (-16.0, -26.0, -18.0, -27.0)),
-    Surface("melange", (0.2200, 0.2250, 0.2100, 0.1450, 0.0100, 0.0090), (0.1900, 0.2000, 0.1900, 0.1200, 0.0060, 0.0070),
-            (0.55, 0.55, 0.58, 0.65, 0.40, 0.40), 275.0, (-9.0, -16.5, -9.0, -16.5)),
-    Surface("tundra", (0.0420, 0.0680, 0.0650, 0.2300, 0.1900, 0.1150), (0.0360, 0.0660, 0.0640, 0.2350, 0.1950, 0.1150),
-            (0.20, 0.20, 0.25, 0.18, 0.20, 0.22), 289.0, (-11.0, -16.5, -11.0, -16.5)),
+    Surface(
+        "snow", (0.8094, 0.8324, 0.8288, 0.6941, 0.0186, 0.0165), (0.4999, 0.5435, 0.5735, 0.5150, 0.0161, 0.0150),
+        (0.23, 0.19, 0.15, 0.11, 0.63, 0.63), 274.5, (-17.0, -25.0, -17.0, -25.0),
+    ),
+    Surface(
+        "ice", (0.3458, 0.3552, 0.3375, 0.2412, 0.0139, 0.0133), (0.2893, 0.3205, 0.3131, 0.1987, 0.0058, 0.0087),
+        (0.42, 0.39, 0.39, 0.43, 0.46, 0.47), 274.7, (-11.5, -18.5, -11.0, -18.5),
+    ),
+    Surface(
+        "rock", (0.1224, 0.1504, 0.1560, 0.1668, 0.2189, 0.2222), (0.0862, 0.1322, 0.1439, 0.1914, 0.2350, 0.2039),
+        (0.31, 0.29, 0.34, 0.32, 0.31, 0.31), 293.0, (-10.5, -18.0, -10.5, -18.0),
+    ),
+    Surface(
+        "debris", (0.1224, 0.1504, 0.1560, 0.1668, 0.2189, 0.2222), (0.0862, 0.1322, 0.1439, 0.1914, 0.2350, 0.2039),
+        (0.31, 0.29, 0.34, 0.32, 0.31, 0.31), 283.5, (-7.5, -13.5, -7.5, -13.5),
+    ),
+    Surface(
+        "lake", (0.1118, 0.1656, 0.1052, 0.0287, 0.0114, 0.0109), (0.0813, 0.1473, 0.1035, 0.0215, 0.0068, 0.0058),
+        (0.24, 0.44, 0.6, 0.6, 0.6, 0.6), 280.0, (-20.0, -28.0, -21.0, -29.0),
+    ),
+    Surface(
+        "sea", (0.0450, 0.0420, 0.0220, 0.0090, 0.0050, 0.0040), (0.0400, 0.0390, 0.0210, 0.0090, 0.0050, 0.0040),
+        (0.15, 0.15, 0.2, 0.25, 0.25, 0.25), 277.5, (-16.0, -26.0, -18.0, -27.0),
+    ),
+    Surface(
+        "melange", (0.2200, 0.2250, 0.2100, 0.1450, 0.0100, 0.0090), (0.1900, 0.2000, 0.1900, 0.1200, 0.0060, 0.0070),
+        (0.55, 0.55, 0.58, 0.65, 0.4, 0.4), 275.0, (-9.0, -16.5, -9.0, -16.5),
+    ),
+    Surface(
+        "tundra", (0.0420, 0.0680, 0.0650, 0.2300, 0.1900, 0.1150), (0.0360, 0.0660, 0.0640, 0.2350, 0.1950, 0.1150),
+        (0.2, 0.2, 0.25, 0.18, 0.2, 0.22), 289.0, (-11.0, -16.5, -11.0, -16.5),
+    ),
 )  # fmt: skip
-SNOW, ICE, STONE, COVER, TARN, SEA, BRASH, TUNDRA = range(len(SURFACES))
+SNOW, ICE, ROCK, DEBRIS, LAKE, SEA, MELANGE, TUNDRA = range(len(SURFACES))
+OF_ZONE = np.array([ROCK, ICE, DEBRIS, SEA, MELANGE, LAKE, ROCK])  # by zone's number; a rock glacier looks like rock
 
 
 def sun(longitude: float, latitude: float, when: np.datetime64) -> tuple[float, float]:
@@ -79,7 +99,7 @@ def shadow(surface, pixel, azimuth, elevation):
             x, y, z = float(j), float(i), surface[i, j] + 0.5
             while True:
                 x, y, z = x + dx, y + dy, z + rise
-                a, b = int(round(y)), int(round(x))
+                a, b = int(y + 0.5), int(x + 0.5)
                 if z > top or a < 0 or b < 0 or a >= ny or b >= nx:
                     break
                 if surface[a, b] > z:
@@ -100,7 +120,7 @@ def streaks(surface, field, steps):
             for way in (-1.0, 1.0):
                 y, x = float(i), float(j)
                 for _ in range(steps):
-                    a, b = int(round(y)), int(round(x))
+                    a, b = int(y + 0.5), int(x + 0.5)  # a step on stays inside: the edge is left out
                     if a < 1 or b < 1 or a >= ny - 1 or b >= nx - 1:
                         break
                     gy = surface[a + 1, b] - surface[a - 1, b]
@@ -109,10 +129,8 @@ def streaks(surface, field, steps):
                     if size < 1e-6:
                         break
                     y, x = y + way * gy / size, x + way * gx / size
-                    total, count = (
-                        total + field[min(max(int(round(y)), 0), ny - 1), min(max(int(round(x)), 0), nx - 1)],
-                        count + 1,
-                    )
+                    total += field[int(y + 0.5), int(x + 0.5)]
+                    count += 1
             made[i, j] = total / count
     return made
 
@@ -140,7 +158,7 @@ def clouds(
     opacity = np.clip((field - np.quantile(field, 1.0 - cover)) / 0.5, 0.0, 1.0) ** 0.7
     away = base / np.tan(np.radians(elevation)) / pixel
     move = (away * np.cos(np.radians(azimuth)), -away * np.sin(np.radians(azimuth)))
-    return opacity, ndimage.shift(opacity, move, order=1, mode="mirror")
+    return opacity, ndimage.shift(opacity, move, order=1, mode="grid-wrap")  # the field has no seam
 
 
 def reflectance(

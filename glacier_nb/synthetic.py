@@ -1,6 +1,7 @@
 """A landscape whose answers are known: ice, fronts, outlines and elevation change that belong together."""
 
 import dataclasses
+import functools
 
 import numpy as np
 import pandas as pd
@@ -9,9 +10,9 @@ import xarray as xr
 from odc.geo.geobox import GeoBox
 from odc.geo.xr import wrap_xr
 from scipy import ndimage
-from skimage import segmentation
 
 from glacier_nb import iceflow, relief, truth
+from glacier_nb.overpass import coarser
 from glacier_nb.relief import PIXEL, SIDE
 from glacier_nb.truth import DEBRIS, GLACIER, LAKE, MELANGE, OCEAN, ROCK_GLACIER, Fjord, Landscape
 
@@ -59,15 +60,9 @@ def to_map(floor: tuple) -> np.ndarray:
     return np.column_stack([WHOLE.affine.c + 1000.0 * points[:, 0], WHOLE.affine.f - 1000.0 * points[:, 1]])
 
 
-def shrink(a: np.ndarray, step: int) -> np.ndarray:
-    """Block means over step x step cells."""
-    return a.reshape(a.shape[0] // step, step, a.shape[1] // step, step).mean(axis=(1, 3))
-
-
-def zoom(a: np.ndarray) -> np.ndarray:
-    """Cells of the flow grid to pixels, by cubic splines through the cell centres."""
-    at = (np.arange(a.shape[0] * COARSE) + 0.5) / COARSE - 0.5
-    return ndimage.map_coordinates(a, np.meshgrid(at, at, indexing="ij"), order=3, mode="nearest")
+def zoom(a: np.ndarray, order: int = 3) -> np.ndarray:
+    """Cells of the flow grid to pixels, by splines of that order through the cell centres."""
+    return ndimage.zoom(a, COARSE, order=order, mode="nearest", grid_mode=True)
 
 
 def climate(land: Ground, lower: dict, warming: float, step: int, only: tuple[str, ...]) -> iceflow.Climate:
@@ -76,10 +71,12 @@ def climate(land: Ground, lower: dict, warming: float, step: int, only: tuple[st
     lower: metres that the climate of a glacier is shifted; warming: metres that the equilibrium line rises until the
     last date, 0.45 of it in the 35 years before the first; only: names of the glaciers that exist (empty: all).
     """
-    bed, above = shrink(land.bed, step), shrink(land.above, step)
+    bed, above = coarser(land.bed, step), coarser(land.above, step)
     slope = np.degrees(np.arctan(np.hypot(*np.gradient(ndimage.gaussian_filter(bed, 1.0), PIXEL * step))))
     height = bed - ndimage.gaussian_filter(bed, 480.0 / (PIXEL * step))
-    each = {what: land.each(what)[step // 2 :: step, step // 2 :: step] for what in ("name", "glacier", "lower", "melt")}
+    each = {
+        what: land.each(what)[step // 2 :: step, step // 2 :: step] for what in ("name", "glacier", "lower", "melt")
+    }
     holds = each["glacier"] & (np.isin(each["name"], only) if only else True)
     gain = holds * np.clip((420.0 - above) / 120.0, 0.0, 1.0)
     gain = gain * np.clip((48.0 - slope) / 16.0, 0.0, 1.0) * np.clip(0.9 - height / 80.0, 0.0, 1.25)
@@ -98,7 +95,7 @@ def flow(land: Ground, lower: dict, warming: float, only: tuple[str, ...] = ()) 
     """Thickness on the 80 m grid at the dates: spun up on 160 m, then carried through the warming on 80 m."""
     past = None
     for step, years in ((2 * COARSE, np.array([-260.0, -60.0])), (COARSE, np.r_[-60.0, AGE])):
-        bed = shrink(land.bed, step)
+        bed = coarser(land.bed, step)
         start = np.zeros_like(bed) if past is None else np.kron(past.thickness[-1], np.ones((2, 2)))
         upstream, _ = land.fjord.coordinates(*on_map(step))
         front = iceflow.Front(AGE, land.fjord.positions, upstream)
@@ -110,12 +107,12 @@ def flow(land: Ground, lower: dict, warming: float, only: tuple[str, ...] = ()) 
 def meet(bed: np.ndarray, thickness: np.ndarray) -> np.ndarray:
     """Ice surface (m) over the 10 m relief: the flow grid's surface, smooth, continued past its margin by falling
     thickness so that the edge comes to lie where it cuts the fine relief, and over water at its own height."""
-    coarse, icy = shrink(bed, COARSE), thickness > 1.0
+    coarse, icy = coarser(bed, COARSE), thickness > 1.0
     weight = np.maximum(ndimage.gaussian_filter(icy * 1.0, 1.0), 1e-3)
     near = ndimage.gaussian_filter(np.where(icy, thickness, 0.0), 1.0) / weight
     level = ndimage.gaussian_filter(np.where(icy, coarse + thickness, 0.0), 1.0) / weight
     beyond = np.where(coarse < 0.0, level, coarse - np.clip(near, 6.0, 50.0))
-    reach = zoom(ndimage.binary_dilation(icy, np.ones((3, 3))) * 1.0) > 0.5  # hollows away from flowing ice hold none
+    reach = zoom(ndimage.gaussian_filter(icy * 1.0, 0.8), 1) > 0.08  # hollows away from flowing ice hold none
     return np.where(reach, zoom(np.where(icy, coarse + thickness, beyond)), -np.inf)
 
 
@@ -129,7 +126,7 @@ def ice(bed: np.ndarray, top: np.ndarray, edge: np.ndarray, upstream: np.ndarray
     """Mask and surface (m) of the ice: thicker than THINNEST, no specks, no pin-holes, ending in water at `edge`."""
     water, behind = bed < 0.0, upstream - edge
     near = ndimage.binary_dilation(water & (behind > 0.0), iterations=6) & (behind > 0.0)
-    top = np.where(near, np.maximum(top, 22.0 + 0.06 * np.clip(behind, 0.0, 600.0)), top)  # an ice cliff
+    top = np.where(near, np.maximum(top, 22.0 + 0.04 * np.clip(behind, 0.0, 300.0)), top)  # an ice cliff
     mask = (top - bed > THINNEST) & ~(water & (behind < 0.0))
     mask = ndimage.binary_opening(mask, iterations=2) | (mask & water)
     mask = ~without_specks(~without_specks(mask, SPECK), 30)
@@ -153,7 +150,10 @@ def settle(land: Ground) -> iceflow.History | None:
     for _ in range(12):
         for only in (tuple(low), ()):
             past = flow(land, lower, warming, only)
-            masks = [ice(land.bed, meet(land.bed, past.thickness[k]), land.fjord.positions[k - 1], upstream)[0] for k in (1, -1)]
+            masks = [
+                ice(land.bed, meet(land.bed, past.thickness[k]), land.fjord.positions[k - 1], upstream)[0]
+                for k in (1, -1)
+            ]
             first, last = masks
             cold = {"split": parts(last & split, 0.18) < 2, "vanishing": bool((last & vanishing).any())}
             warm = {"split": parts(first & split, 0.18) != 1, "vanishing": parts(first & vanishing, 0.06) == 0}
@@ -161,7 +161,8 @@ def settle(land: Ground) -> iceflow.History | None:
             if not fits:
                 break
         else:
-            if first[0].any() or first[-1].any() or first[:, 0].any() or first[:, -1].any():
+            shares = [0.78 * (mask & (names == "debris")).sum() / mask.sum() for mask in masks]
+            if min(shares) < 0.1 or any(edge.any() for edge in (first[0], first[-1], first[:, 0], first[:, -1])):
                 return None
             if last.sum() < 0.885 * first.sum():
                 return past
@@ -175,71 +176,43 @@ def settle(land: Ground) -> iceflow.History | None:
     return None
 
 
-def draw(seed: int) -> tuple[np.random.Generator, Ground, iceflow.History]:
-    """Land and ice of the first sub-seed whose ice keeps every promise; the same for the same seed."""
+@functools.lru_cache(maxsize=1)
+def draw(seed: int) -> tuple[int, Ground, iceflow.History]:
+    """Number, land and ice of the first attempt whose ice keeps every promise; the same for the same seed. The last
+    one is kept, so that windows of one landscape cost little."""
     for attempt in range(30):
         rng = np.random.default_rng([seed, attempt])
         valleys = relief.plan(rng)
         last = to_map(valleys[0].floor)[-2:]
         up = (last[0] - last[1]) / np.hypot(*(last[0] - last[1]))
         steps = rng.uniform(90, 200), rng.uniform(60, 160), -rng.uniform(35, 75), rng.uniform(110, 220)
-        fjord = Fjord(last[0], up, np.r_[0.0, np.cumsum(steps)].round(1))
+        shape = {"bay": rng.uniform(25.0, 70.0), "waves": rng.normal(0.0, 9.0, len(AGE))}
+        fjord = Fjord(last[0], up, np.r_[0.0, np.cumsum(steps)].round(1), **shape)
         bed, above, owner = relief.mountains(rng, valleys, valleys[0].floor[-2][:2])
         bed, creeping = relief.lobe(bed, next(v for v in valleys if v.name == "talus").floor)
-        fjord = centred(fjord, bed, rng)
-        land = Ground(bed, above, owner, creeping, valleys, fjord)
+        land = Ground(bed, above, owner, creeping, valleys, truth.centred(fjord, bed, WHOLE))
         past = settle(land)
         if past is not None:
-            return rng, land, past
+            return attempt, land, past
     raise ValueError(f"seed {seed} gave no landscape in 30 attempts: take another seed")
-
-
-def centred(fjord: Fjord, bed: np.ndarray, rng: np.random.Generator) -> Fjord:
-    """`fjord` with its origin in mid-water for all positions, the width that is water for all, and a shape drawn."""
-    aside = np.arange(-1500.0, 1501.0, 5.0)
-    left, right = [], []
-    for position in fjord.positions:
-        column, row = ~WHOLE.affine * tuple(fjord.points(position, aside).T)
-        land = aside[bed[np.clip(row, 0, SIDE - 1).astype(int), np.clip(column, 0, SIDE - 1).astype(int)] >= 0.0]
-        left.append(land[land < 0].max(initial=-1000.0))
-        right.append(land[land > 0].min(initial=1000.0))
-    middle, width = (max(left) + min(right)) / 2.0, (min(right) - max(left)) / 2.0
-    origin = fjord.points(np.zeros(1), np.array([middle]))[0]
-    waves = rng.normal(0.0, 9.0, len(AGE))
-    return dataclasses.replace(fjord, origin=origin, half_width=width, bay=rng.uniform(25.0, 70.0), waves=waves)
 
 
 def debris(icy: np.ndarray, mine: np.ndarray, arc: np.ndarray, wobble: np.ndarray) -> np.ndarray:
     """Masks (time, y, x) of debris on the glacier `mine`: its lowest part, reaching up-glacier date by date, so large
-    that DEBRIS_SHARE of all ice is covered (or 0.7 of the glacier, if that is less)."""
+    that DEBRIS_SHARE of all ice is covered (or 0.78 of the glacier, if that is less)."""
     margin = ndimage.distance_transform_edt(icy[0]) * PIXEL / 1000.0
     place = arc + 0.12 * wobble + 0.5 * np.exp(-margin / 0.1)  # moraines lead farther up along the margins
     reach, covered = np.inf, []
     for mask in icy:
         on = np.sort(place[mask & mine])[::-1]
-        reach = min(reach, on[min(int(DEBRIS_SHARE * mask.sum()), int(0.7 * on.size))]) - 0.01
+        reach = min(reach, on[min(int(DEBRIS_SHARE * mask.sum()), int(0.78 * on.size))]) - 0.01
         covered.append(mask & without_specks(mask & mine & (place >= reach), 25))
     return np.array(covered)
 
 
-def divide(icy: np.ndarray, surface: np.ndarray, land: Ground) -> tuple[np.ndarray, list[str]]:
-    """Basins (int16, 1 ...) by watershed of the first date's surface from each glacier, and what each glacier is for."""
-    markers, names = np.zeros(icy.shape, "int32"), land.each("name")
-    planned = dict.fromkeys(valley.name for valley in land.valleys if valley.glacier)
-    roles = [name for name in planned if (icy & (names == name)).any()]
-    for number, name in enumerate(roles, 1):
-        mine = icy & (names == name)  # ice high on a wall is a glacier of its own unless it joins the valley's
-        markers[mine & (land.above < max(150.0, land.above[mine].min() + 50.0))] = number
-    pieces, _ = ndimage.label(icy)
-    joined = np.unique(pieces[markers > 0])
-    others = [n for n in np.argsort(-np.bincount(pieces.ravel()), kind="stable") if n and n not in joined]
-    for number, piece in enumerate(others, len(roles) + 1):
-        markers[pieces == piece] = number
-    basins = segmentation.watershed(ndimage.gaussian_filter(surface, 2.0), markers)
-    return basins.astype("int16"), roles + ["niche"] * len(others)
-
-
-def classify(land: Ground, icy: np.ndarray, covered: np.ndarray, edges: np.ndarray, level: np.ndarray, choked: np.ndarray) -> np.ndarray:
+def classify(
+    land: Ground, icy: np.ndarray, covered: np.ndarray, edges: np.ndarray, level: np.ndarray, choked: np.ndarray
+) -> np.ndarray:
     """Zones (time, y, x) uint8. edges (time, y, x): m up-glacier of the front; choked (time, y, x): m of melange."""
     upstream, aside = land.fjord.coordinates(*on_map())
     waters, _ = ndimage.label(land.bed < 0.0)
@@ -265,7 +238,8 @@ def landscape(seed: int, size: int = SIDE) -> Landscape:
     """
     if size % COARSE or not 16 * COARSE <= size <= SIDE:
         raise ValueError(f"size {size} is not a multiple of {COARSE} from {16 * COARSE} to {SIDE} pixels")
-    rng, land, past = draw(int(seed))
+    attempt, land, past = draw(int(seed))
+    rng = np.random.default_rng([seed, attempt, 1])
     fjord, bed, times = land.fjord, land.bed, range(len(DATES))
     upstream, aside = fjord.coordinates(*on_map())
     edges = np.array([fjord.front(k, aside) for k in times])
@@ -273,7 +247,8 @@ def landscape(seed: int, size: int = SIDE) -> Landscape:
     bed, level = relief.lakes(rng, bed, land.valleys, ice(bed, tops[0], edges[0], upstream)[0])
     land = dataclasses.replace(land, bed=bed)
     icy, surface = (np.array(a) for a in zip(*(ice(bed, tops[k], edges[k], upstream) for k in times), strict=True))
-    basins, roles = divide(icy[0], surface[0], land)
+    planned = list(dict.fromkeys(valley.name for valley in land.valleys if valley.glacier))
+    basins, roles = truth.divide(icy[0], surface[0], land.each("name"), land.above, planned)
     _, _, arc = relief.along(land.floor("debris"), *relief.grid())
     covered = debris(icy, basins == 1 + roles.index("debris"), arc, relief.noise(rng, 1.0, 400.0))
     melange = np.isin(times, rng.choice(times[1:], 2, replace=False))
@@ -281,6 +256,7 @@ def landscape(seed: int, size: int = SIDE) -> Landscape:
     choked = np.array([melange[k] * (rng.uniform(350.0, 700.0) + ragged) for k in times])
     zones = classify(land, icy, covered, edges, level, choked)
     still = np.isin(zones, (OCEAN, MELANGE))
+    surface = np.where(icy, np.fmax(surface, level + 0.5), surface)  # ice that ends in a lake stands out of it
     surface = np.where(still, 0.0, np.where(zones == LAKE, level, surface)).astype("float32")
     budget = pd.DataFrame({"time": DATES, "volume_m3": past.volume[1:], "gained_m3": past.gained[1:]})
     budget = budget.assign(lost_m3=past.lost[1:], calved_m3=past.calved[1:])
@@ -292,7 +268,7 @@ def landscape(seed: int, size: int = SIDE) -> Landscape:
         "bed": wrap_xr(bed.astype("float32"), WHOLE), "basins": wrap_xr(basins, WHOLE),
         "surface": wrap_xr(surface, WHOLE, time=DATES), "zones": wrap_xr(zones, WHOLE, time=DATES),
     }  # fmt: skip
-    crs = str(WHOLE.crs)
+    crs = "EPSG:32624"
     floors = {n: to_map(land.floor(role)) for n, role in enumerate(roles, 1) if role != "niche"}
     tables = {
         "outlines": truth.outlines(arrays["zones"], basins, seed, roles),
@@ -309,7 +285,7 @@ def landscape(seed: int, size: int = SIDE) -> Landscape:
 
 
 def place(fjord: Fjord, size: int) -> tuple[int, int]:
-    """Row and column of the upper left pixel of the window: the front in its middle, as far as the map allows."""
+    """Row and column where a window of `size` pixels starts: the front in its middle, as far as the map allows."""
     column, row = ~WHOLE.affine * tuple(fjord.origin + 250.0 * fjord.up)
     x, y = (int(np.clip((a - size / 2) // COARSE * COARSE, 0, SIDE - size)) for a in (column, row))
     return y, x

@@ -10,6 +10,7 @@ import shapely
 import xarray as xr
 from odc.geo.geobox import GeoBox
 from scipy import ndimage
+from skimage import segmentation
 
 ROCK, GLACIER, DEBRIS, OCEAN, MELANGE, LAKE, ROCK_GLACIER = range(7)  # vectorize.ZONES by number
 
@@ -85,6 +86,20 @@ class Fjord:
         return self.positions[k] - self.bay * np.minimum(part**2, 1.5) + wave
 
 
+def centred(fjord: Fjord, bed: np.ndarray, geobox: GeoBox) -> Fjord:
+    """`fjord` with its origin in mid-water for all its positions, and the width that is water (bed < 0) for all."""
+    aside = np.arange(-1500.0, 1501.0, 5.0)
+    left, right = [], []
+    for position in fjord.positions:
+        column, row = ~geobox.affine * tuple(fjord.points(position, aside).T)
+        row, column = (np.clip(a, 0, n - 1).astype(int) for a, n in zip((row, column), bed.shape, strict=True))
+        land = aside[bed[row, column] >= 0.0]
+        left.append(land[land < 0].max(initial=-1000.0))
+        right.append(land[land > 0].min(initial=1000.0))
+    middle, width = (max(left) + min(right)) / 2.0, (min(right) - max(left)) / 2.0
+    return dataclasses.replace(fjord, origin=fjord.points(0.0, np.array([middle]))[0], half_width=width)
+
+
 def rgi_id(seed: int, number: int) -> str:
     """The name of a glacier: no real inventory has it.
 
@@ -100,7 +115,26 @@ def polygons(labels: np.ndarray, geobox: GeoBox) -> gpd.GeoSeries:
     pieces = [(int(value), shapely.geometry.shape(geometry)) for geometry, value in found]
     frame = pd.DataFrame(pieces, columns=["label", "geometry"])
     merged = {n: shapely.union_all(list(rows.geometry)) for n, rows in frame.groupby("label")}
-    return gpd.GeoSeries(merged, crs=str(geobox.crs))
+    return gpd.GeoSeries(merged, crs=geobox.crs.to_epsg())
+
+
+def divide(icy: np.ndarray, surface: np.ndarray, names: np.ndarray, above: np.ndarray, planned: list[str]) -> tuple:
+    """Basins (int16, 1 ...) by watershed of the first date's surface from each glacier, and each glacier's role.
+
+    names (y, x): whose valley; above (y, x): m over its floor; planned: the names that come first, as they come.
+    """
+    markers = np.zeros(icy.shape, "int32")
+    roles = [name for name in planned if (icy & (names == name)).any()]
+    for number, name in enumerate(roles, 1):
+        mine = icy & (names == name)  # ice high on a wall is a glacier of its own unless it joins the valley's
+        markers[mine & (above < max(150.0, above[mine].min() + 50.0))] = number
+    pieces, _ = ndimage.label(icy)
+    joined = np.unique(pieces[markers > 0])
+    others = [n for n in np.argsort(-np.bincount(pieces.ravel()), kind="stable") if n and n not in joined]
+    for number, piece in enumerate(others, len(roles) + 1):
+        markers[pieces == piece] = number
+    basins = segmentation.watershed(ndimage.gaussian_filter(surface, 2.0), markers)
+    return basins.astype("int16"), roles + ["niche"] * len(others)
 
 
 def named(shapes: gpd.GeoSeries, seed: int, roles: list[str], **more) -> gpd.GeoDataFrame:
@@ -139,7 +173,7 @@ def fronts(zones: xr.DataArray, fjord: Fjord, melange: np.ndarray, seed: int) ->
         lines.append(shapely.LineString(fjord.points(0.0, run) + at(fjord, k, run, 0.0)))
     columns = {"rgi_id": rgi_id(seed, 1), "time": zones.time.values, "system": "truth", "sensor": "truth"}
     columns |= {"melange": melange, "position_m": fjord.positions[0] - fjord.positions}
-    return gpd.GeoDataFrame(columns, geometry=lines, crs=str(geobox.crs))
+    return gpd.GeoDataFrame(columns, geometry=lines, crs=geobox.crs.to_epsg())
 
 
 def at(fjord: Fjord, k: int, aside: np.ndarray, gap: float) -> np.ndarray:

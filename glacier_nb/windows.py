@@ -24,9 +24,9 @@ def along(length: int, window: int, halo: int, stride: int = 1, reach: int | Non
     else (or with None) the weight rises from the window's edge over twice the halo. An edge of the scene is no edge.
     ValueError: the window is smaller than the stride, or the halo leaves nothing of it.
 
-    >>> axis = along(100, 40, halo=8, reach=8)
+    >>> axis = along(88, 40, halo=8, reach=8)
     >>> axis.starts, np.unique(axis.weights)
-    ((0, 24, 48, 60), array([0., 1.]))
+    ((0, 24, 48), array([0., 1.]))
     """
     if window < stride:
         raise ValueError(f"a window of {window} pixels is too small for a network that halves down to 1/{stride}")

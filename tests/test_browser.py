@@ -7,10 +7,11 @@ import pathlib
 import numpy as np
 import pandas as pd
 import pytest
-import test_plots as examples
+import scenery
+from nbformat import v4
 from PIL import Image
 
-from glacier_nb import pages, plots
+from glacier_nb import article, pages, plots
 
 pytestmark = pytest.mark.browser
 FLAGS = [flag for flag in pages.BROWSER if not flag.startswith(("--headless", "--virtual-time"))]
@@ -111,11 +112,11 @@ def files(tmp_path_factory):
     """Each view as its own page: name to path."""
     folder = tmp_path_factory.mktemp("pages")
     return {
-        name: plots.save(view, folder / f"{name}.html", name, table) for name, (view, table) in examples.views().items()
+        name: plots.save(view, folder / f"{name}.html", name, table) for name, (view, table) in scenery.views().items()
     }
 
 
-NAMES = ("scene", "zones", "probability", "before_after", "area_change", "fronts", "timeline")
+NAMES = ("scene", "zones", "probability", "before_after", "area_change", "fronts", "footprints", "timeline")
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -132,7 +133,7 @@ def inside(outlines, name: str) -> tuple[float, float]:
 
 def lost():
     """What the landscape's glaciers lost between the first date and the last."""
-    return plots.difference(examples.landscape(0)["outlines"], examples.landscape(2)["outlines"])
+    return plots.difference(scenery.landscape(0)["outlines"], scenery.landscape(2)["outlines"])
 
 
 def day(text: str) -> float:
@@ -143,14 +144,15 @@ def day(text: str) -> float:
 @pytest.mark.parametrize(
     ("name", "column", "point", "says"),
     [
-        ("scene", "rgi_id", lambda: inside(examples.landscape(0)["outlines"], "demo-1"), ("demo-1", "1.640 km²", DATE)),
+        ("scene", "rgi_id", lambda: inside(scenery.landscape(0)["outlines"], "demo-1"), ("demo-1", "1.640 km²", DATE)),
         ("zones", "percent", lambda: (512_500, 8_599_900), ("glacier", "100 %")),
         ("probability", "image", lambda: (513_000, 8_597_600), ("0.00",)),
         ("before_after", "kind", lambda: inside(lost(), "demo-1"), ("demo-1", "loss", "0.307 km²")),
         ("area_change", "change_km2", lambda: (-10, "demo-2"), ("demo-2", "-31.3 %", "km²", "-35.3 to -27.3 %")),
         ("area_change", "relative", lambda: (day(DATE), 100), ("2.570 km²", "97.0 to 103.0 %")),
-        ("fronts", "front", lambda: examples.front_lines()[0].geometry[3].coords[0], ("demo-1", "2020-04-14")),
+        ("fronts", "front", lambda: scenery.front_lines()[0].geometry[3].coords[0], ("demo-1", "2020-04-14")),
         ("fronts", "position_m", lambda: (day("2020-04-14"), -300), ("demo-1", "-300 m ± 14 m")),
+        ("footprints", "cloud", lambda: (15.1, 77.3), ("S2A_0", "2017-08-29", "0 %")),
         ("timeline", "verdict", lambda: (day("2017-07-15"), 20), ("S2A_1", "20 %", "cloud over 80 %")),
     ],
 )
@@ -167,7 +169,7 @@ def test_a_hover_tells_a_value(name, column, point, says, files, opened):
 
 def test_a_pick_on_the_map_is_a_pick_in_the_series(files, opened):
     tab = opened(files["fronts"])
-    x, y = examples.front_lines()[0].geometry[3].coords[1]
+    x, y = scenery.front_lines()[0].geometry[3].coords[1]
     tab.mouse.click(*tab.evaluate(PLACE, {"column": "front", "x": x, "y": y}))
     assert tab.evaluate(PICKED, {"column": "front"}) == [["demo-1 2020-04-14"]] * 3  # casing, line and point
 
@@ -223,3 +225,16 @@ def test_a_table_is_found_by_its_role(files, opened):
     tab = opened(files["area_change"])
     assert tab.get_by_role("columnheader", name="Area (km²)").is_visible()
     assert tab.get_by_role("group", name="area_change").is_visible()
+
+
+def test_a_run_notebook_shows_its_figure(opened, tmp_path):
+    view, _, _ = scenery.drawn()["area_change"]
+    code = v4.new_code_cell("view", outputs=[scenery.notebook_output(view)])
+    cells = [v4.new_markdown_cell("# What changed?"), code]
+    tab = opened(article.write(v4.new_notebook(cells=cells), tmp_path / "notebook.html"))
+    assert max(tab.evaluate(DRAWN)) > 5
+    x, y = tab.evaluate(PLACE, {"column": "change_km2", "x": -10, "y": "demo-2"})
+    tab.mouse.move(x - 3, y)
+    tab.mouse.move(x, y)
+    tab.wait_for_timeout(200)
+    assert "demo-2" in tab.evaluate(TOLD)

@@ -14,8 +14,8 @@ FLOORS = (
      "vectorize", "windows"},
     {"change", "charts", "datasets", "pages", "search", "synthetic", "systems", "weights"},
     {"article", "imaging", "load", "patches", "plots", "predict", "regions"},
-    {"batch", "share", "train"},
-    {"demo"},
+    {"batch", "demo", "share", "train"},
+    {"tour"},
     {"__main__"},
 )  # fmt: skip
 USE_TORCH = {"networks", "losses", "systems", "weights", "patches", "predict", "train"}

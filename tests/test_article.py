@@ -1,0 +1,53 @@
+"""A run notebook reads as a page: its words, figures and numbers, and none of what only a kernel can use."""
+
+import nbformat
+import pytest
+import scenery
+from nbformat import v4
+
+from glacier_nb import article, pages
+
+
+@pytest.fixture(scope="module")
+def ran() -> nbformat.NotebookNode:
+    """A small notebook with each kind of output."""
+    view, _, _ = scenery.drawn()["timeline"]
+    run = {"duration": 3.0, "parameters": {"seed": 7}, "input_path": "/a/path"}
+    book = v4.new_notebook(metadata={"papermill": run})
+    code = v4.new_code_cell("view  # <b>", outputs=[scenery.notebook_output(view)])
+    noise = [
+        v4.new_output("stream", name="stderr", text="maps: 3/29"),
+        v4.new_output("stream", name="stdout", text="unfinished-line\rwhole\n"),
+        v4.new_output("execute_result", data={"text/markdown": "**12 km²**", "text/plain": "Markdown"}),
+        v4.new_output("display_data", data={"application/vnd.holoviews_load.v0+json": "load-it-in-a-kernel()"}),
+        v4.new_output("display_data", data={}),
+    ]  # fmt: skip
+    parameters = v4.new_code_cell("seed: int = 7  # which", metadata={"tags": ["parameters"]})
+    words = v4.new_markdown_cell("# Where is the ice?\n\nA *question*.")
+    book.cells = [words, parameters, code, v4.new_code_cell("print(1)", outputs=noise)]
+    return book
+
+
+def test_words_numbers_and_figures_are_kept(ran, tmp_path):
+    text = article.write(ran, tmp_path / "a.html").read_text()
+    assert "<h1>Where is the ice?</h1>" in text and "<em>question</em>" in text
+    assert "<strong>12 km²</strong>" in text and "whole" in text
+    assert text.count("class=docs>") == 1 and "<summary>Parameters</summary>" in text
+    assert "duration 3.0" in text
+
+
+def test_noise_and_paths_are_left_out(ran, tmp_path):
+    path = article.write(ran, tmp_path / "a.html")
+    text = path.read_text()
+    assert (
+        "maps: 3/29" not in text
+        and "unfinished-line" not in text
+        and "/a/path" not in text
+        and "load-it-in-a-kernel()" not in text
+    )
+    assert "https://cdn" not in text and path.stat().st_size < pages.LARGEST
+
+
+def test_a_notebook_without_figures_needs_no_script(tmp_path):
+    book = v4.new_notebook(cells=[v4.new_markdown_cell("# Title\n\nWords.")])
+    assert "<script" not in article.write(book, tmp_path / "b.html").read_text()
