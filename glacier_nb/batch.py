@@ -2,7 +2,6 @@
 
 import contextlib
 import pathlib
-import re
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -11,9 +10,9 @@ import nbformat
 import papermill
 import psutil
 from papermill.exceptions import PapermillExecutionError
-from tqdm.auto import tqdm
+from tqdm import tqdm
 
-from glacier_nb import cluster, pages, provenance
+from glacier_nb import article, cluster, provenance
 
 HERE = pathlib.Path(__file__).resolve().parent
 NOTEBOOKS = next(p for p in (HERE / "notebooks", HERE.parent / "notebooks") if p.exists() or p.parent == HERE.parent)
@@ -74,7 +73,7 @@ def notebook(name: str, parameters: dict, out: pathlib.Path, progress: bool = Tr
     seconds = time.time() - start
     with provenance.whole(out / f"{path.stem}.ipynb") as temporary:
         nbformat.write(ran, temporary)
-    pages.whole(path.stem, page(ran), out / f"{path.stem}.html")
+    article.write(ran, out / f"{path.stem}.html")
     failed.unlink()
     return {"notebook": path.stem, "seconds": round(seconds, 2), "first_map_seconds": _first_map(ran, start)}
 
@@ -88,14 +87,6 @@ def _first_map(ran: nbformat.NotebookNode, start: float) -> float | None:
             ended = datetime.datetime.fromisoformat(cell.metadata.papermill.end_time)
             return round(ended.replace(tzinfo=ended.tzinfo or datetime.UTC).timestamp() - start, 2)
     return None
-
-
-def page(ran: nbformat.NotebookNode) -> str:
-    """The body of a run notebook as HTML that asks nothing of the network."""
-    from nbconvert import HTMLExporter
-
-    exporter = HTMLExporter(template_name="basic", exclude_input_prompt=True, exclude_output_prompt=True)
-    return re.sub(pages.OUTSIDE, "about:blank", exporter.from_notebook_node(ran)[0])
 
 
 def tour(names: Sequence[str], parameters: dict, out: pathlib.Path, workers: int = 1, threads: int = 2) -> list[dict]:

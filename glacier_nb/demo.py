@@ -2,7 +2,6 @@
 
 import atexit
 import contextlib
-import json
 import os
 import pathlib
 
@@ -40,14 +39,19 @@ def provider(name: str, seed: int = 7) -> str:
     return _addresses[seed]
 
 
-def region(name: str, seed: int = 7) -> str | list[float]:
-    """`name` itself, or for "demo" the bounding box of the embedded region (lon/lat)."""
-    return json.loads((folder(seed) / "region.json").read_text())["bbox"] if name == "demo" else name
+def region(name: str, seed: int = 7) -> str:
+    """`name` itself, or for "demo" the path of the embedded region's description."""
+    return str(folder(seed) / "region.json") if name == "demo" else name
 
 
 def inventory(name: str, seed: int = 7) -> str:
     """`name` itself, or for "demo" the path of the embedded region's ice divides."""
     return str(folder(seed) / "truth" / "divides.parquet") if name == "demo" else name
+
+
+def reference(name: str, seed: int = 7) -> str:
+    """`name` itself, or for "demo" the path of the embedded region's true outlines at every date."""
+    return str(folder(seed) / "truth" / "outlines.parquet") if name == "demo" else name
 
 
 def truth(name: str, seed: int = 7) -> gpd.GeoDataFrame:

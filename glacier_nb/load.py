@@ -14,7 +14,7 @@ import pystac
 import xarray as xr
 from odc.geo.geobox import GeoBox
 from scipy import ndimage
-from tqdm.auto import tqdm
+from tqdm import tqdm
 
 from glacier_nb import reads, search
 from glacier_nb.sensors import Encoding, Provider, Sensor, encodings, provider_row, sensor_of

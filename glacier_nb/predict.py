@@ -18,7 +18,7 @@ import numpy as np
 import torch
 import xarray as xr
 from dask.base import tokenize
-from tqdm.auto import tqdm
+from tqdm import tqdm
 
 from glacier_nb import clean as cleaning
 from glacier_nb import cluster, networks, systems, windows

@@ -21,7 +21,7 @@ import urllib3
 from pystac_client.exceptions import APIError
 from pystac_client.stac_api_io import StacApiIO
 from pystac_client.warnings import PystacClientWarning
-from tqdm.auto import tqdm
+from tqdm import tqdm
 
 from glacier_nb import provenance
 from glacier_nb.sensors import PROVIDERS, SENSORS, Provider, Sensor, provider_row, sensor_of, sensor_row

@@ -24,7 +24,8 @@ AGE = np.array([0.0, 2.0, 4.0, 6.0, 8.0])  # years since the first date
 ELA = 690.0  # m, equilibrium line before the warming
 THINNEST = 3.0  # m; thinner is a snow patch, no glacier
 SPECK = 100  # pixels (0.01 km2): smaller ice is no glacier, Paul et al. 2009, doi:10.3189/172756410790595778
-DEBRIS_SHARE = 0.125  # of all glacier area under debris
+DEBRIS_SHARE = 0.125  # of all glacier area under debris,
+DEBRIS_REACH = 0.78  # but no more than this share of the glacier that bears it
 
 
 @dataclasses.dataclass(frozen=True)
@@ -139,6 +140,23 @@ def parts(mask: np.ndarray, smallest: float) -> int:
     return int((areas >= smallest).sum())
 
 
+def divide(land: Ground, icy: np.ndarray, surface: np.ndarray) -> tuple[np.ndarray, list[str]]:
+    """Basins of the glaciers and their roles, from the ice of the first date: see truth.divide."""
+    planned = list(dict.fromkeys(valley.name for valley in land.valleys if valley.glacier))
+    return truth.divide(icy, surface, land.each("name"), land.above, planned)
+
+
+def kept(land: Ground, first: np.ndarray, last: np.ndarray, surface: np.ndarray) -> bool:
+    """Whether the ice of the first and last date keeps the promises inside its ice divides too: one glacier splits, one
+    vanishes, one is large enough to bear the debris, and none is cut by the map's edge."""
+    basins, roles = divide(land, first, surface)
+    mine = {role: basins == number for number, role in enumerate(roles, 1) if role in ("split", "vanishing", "debris")}
+    splits = parts(first & mine["split"], 0.18) == 1 and parts(last & mine["split"], 0.18) > 1
+    bears = min((mask & mine["debris"]).sum() / mask.sum() for mask in (first, last)) > 0.1 / DEBRIS_REACH
+    whole = not any(edge.any() for edge in (first[0], first[-1], first[:, 0], first[:, -1]))
+    return splits and bears and whole and not (last & mine["vanishing"]).any()
+
+
 def settle(land: Ground) -> iceflow.History | None:
     """The ice history in which one glacier splits, one vanishes and the whole loses a tenth or more: the local
     climates of the two and the warming are sought by halving, with the two alone until they fit. None if not found."""
@@ -150,19 +168,15 @@ def settle(land: Ground) -> iceflow.History | None:
     for _ in range(12):
         for only in (tuple(low), ()):
             past = flow(land, lower, warming, only)
-            masks = [
-                ice(land.bed, meet(land.bed, past.thickness[k]), land.fjord.positions[k - 1], upstream)[0]
-                for k in (1, -1)
-            ]
-            first, last = masks
+            ends = [(meet(land.bed, past.thickness[k]), land.fjord.positions[k - 1]) for k in (1, -1)]
+            (first, surface), (last, _) = (ice(land.bed, top, edge, upstream) for top, edge in ends)
             cold = {"split": parts(last & split, 0.18) < 2, "vanishing": bool((last & vanishing).any())}
             warm = {"split": parts(first & split, 0.18) != 1, "vanishing": parts(first & vanishing, 0.06) == 0}
             fits = not any((*cold.values(), *warm.values()))
             if not fits:
                 break
         else:
-            shares = [0.78 * (mask & (names == "debris")).sum() / mask.sum() for mask in masks]
-            if min(shares) < 0.1 or any(edge.any() for edge in (first[0], first[-1], first[:, 0], first[:, -1])):
+            if not kept(land, first, last, surface):
                 return None
             if last.sum() < 0.885 * first.sum():
                 return past
@@ -199,13 +213,13 @@ def draw(seed: int) -> tuple[int, Ground, iceflow.History]:
 
 def debris(icy: np.ndarray, mine: np.ndarray, arc: np.ndarray, wobble: np.ndarray) -> np.ndarray:
     """Masks (time, y, x) of debris on the glacier `mine`: its lowest part, reaching up-glacier date by date, so large
-    that DEBRIS_SHARE of all ice is covered (or 0.78 of the glacier, if that is less)."""
+    that DEBRIS_SHARE of all ice is covered (or DEBRIS_REACH of the glacier, if that is less)."""
     margin = ndimage.distance_transform_edt(icy[0]) * PIXEL / 1000.0
     place = arc + 0.12 * wobble + 0.5 * np.exp(-margin / 0.1)  # moraines lead farther up along the margins
     reach, covered = np.inf, []
     for mask in icy:
         on = np.sort(place[mask & mine])[::-1]
-        reach = min(reach, on[min(int(DEBRIS_SHARE * mask.sum()), int(0.78 * on.size))]) - 0.01
+        reach = min(reach, on[min(int(DEBRIS_SHARE * mask.sum()), int(DEBRIS_REACH * on.size))]) - 0.01
         covered.append(mask & without_specks(mask & mine & (place >= reach), 25))
     return np.array(covered)
 
@@ -247,8 +261,7 @@ def landscape(seed: int, size: int = SIDE) -> Landscape:
     bed, level = relief.lakes(rng, bed, land.valleys, ice(bed, tops[0], edges[0], upstream)[0])
     land = dataclasses.replace(land, bed=bed)
     icy, surface = (np.array(a) for a in zip(*(ice(bed, tops[k], edges[k], upstream) for k in times), strict=True))
-    planned = list(dict.fromkeys(valley.name for valley in land.valleys if valley.glacier))
-    basins, roles = truth.divide(icy[0], surface[0], land.each("name"), land.above, planned)
+    basins, roles = divide(land, icy[0], surface[0])
     _, _, arc = relief.along(land.floor("debris"), *relief.grid())
     covered = debris(icy, basins == 1 + roles.index("debris"), arc, relief.noise(rng, 1.0, 400.0))
     melange = np.isin(times, rng.choice(times[1:], 2, replace=False))
@@ -262,7 +275,8 @@ def landscape(seed: int, size: int = SIDE) -> Landscape:
     budget = budget.assign(lost_m3=past.lost[1:], calved_m3=past.calved[1:])
     budget["fine_volume_m3"] = [float((s - bed)[i].sum() * PIXEL**2) for s, i in zip(surface, icy, strict=True)]
     budget.attrs = {"start_m3": float(past.volume[0]), "residual": past.residual}
-    y, x = place(fjord, size)
+    column, row = ~WHOLE.affine * tuple(fjord.origin + 250.0 * fjord.up)  # the middle of the window, if the map allows
+    y, x = (int(np.clip((a - size / 2) // COARSE * COARSE, 0, SIDE - size)) for a in (row, column))
     part = (slice(y, y + size), slice(x, x + size))
     arrays = {
         "bed": wrap_xr(bed.astype("float32"), WHOLE), "basins": wrap_xr(basins, WHOLE),
@@ -282,10 +296,3 @@ def landscape(seed: int, size: int = SIDE) -> Landscape:
     arrays = {name: array[(..., *part)] for name, array in arrays.items()}
     snowline = xr.DataArray(ELA + np.linspace(120.0, 330.0, len(DATES)), {"time": DATES}, "time", attrs={"units": "m"})
     return Landscape(seed, **arrays, snowline=snowline, **tables, budget=budget)
-
-
-def place(fjord: Fjord, size: int) -> tuple[int, int]:
-    """Row and column where a window of `size` pixels starts: the front in its middle, as far as the map allows."""
-    column, row = ~WHOLE.affine * tuple(fjord.origin + 250.0 * fjord.up)
-    x, y = (int(np.clip((a - size / 2) // COARSE * COARSE, 0, SIDE - size)) for a in (column, row))
-    return y, x

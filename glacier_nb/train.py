@@ -14,7 +14,7 @@ import safetensors.torch
 import torch
 import xarray as xr
 from odc.geo.geobox import GeoBox
-from tqdm.auto import tqdm
+from tqdm import tqdm
 
 from glacier_nb import (
     clean,

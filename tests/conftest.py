@@ -1,9 +1,12 @@
 """What every test shares: real data where it lies, no network but loopback, GDAL kept off the network."""
 
+import importlib.util
 import os
 import pathlib
 
 import pytest
+
+from glacier_nb import demo, pages, tour
 
 # GDAL reads through libcurl, which pytest-socket does not see: a proxy that nobody answers stands in its way.
 os.environ.update(
@@ -16,6 +19,8 @@ os.environ.update(
 os.environ.setdefault("GDAL_CACHEMAX", "128")
 os.environ.setdefault("JUPYTER_PLATFORM_DIRS", "1")
 
+FLAGS = [flag for flag in pages.BROWSER if not flag.startswith(("--headless", "--virtual-time"))]
+SIZE = {"width": 1300, "height": 1000}
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 
 
@@ -34,3 +39,56 @@ def data() -> pathlib.Path:
             pytest.fail(f"GLACIER_NB_DATA={folder} does not exist")
         pytest.skip("no real data: set GLACIER_NB_DATA to the folder that holds it")
     return folder
+
+
+@pytest.fixture(scope="session")
+def region() -> pathlib.Path:
+    """The embedded region of seed 7, as `make demo` builds and keeps it."""
+    return demo.folder(7)
+
+
+@pytest.fixture(scope="session")
+def toured(region, tmp_path_factory) -> pathlib.Path:
+    """What `make demo` leaves: the notebooks run once on the embedded region, with summary.json and index.html."""
+    out = tmp_path_factory.mktemp("demo")
+    tour.run(7, out)
+    return out
+
+
+@pytest.fixture(scope="module")
+def browser():
+    """Debian's chromium, driven by playwright; skips where one of the two is missing, but never on CI."""
+    refuse = pytest.fail if os.environ.get("CI") == "true" else pytest.skip
+    if pages.chromium() is None:
+        refuse("no chromium to open pages with: apt install chromium")
+    if importlib.util.find_spec("playwright") is None:
+        refuse("no playwright to drive chromium with: pip install playwright")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as driver:
+        launched = driver.chromium.launch(executable_path=pages.chromium(), args=FLAGS)
+        yield launched
+        launched.close()
+
+
+@pytest.fixture
+def opened(browser):
+    """Opens a file; at the end nothing may have been said on the console or asked of the network."""
+    said, asked, tabs = [], [], []
+
+    def opener(path: pathlib.Path):
+        tab = browser.new_page(viewport=SIZE)
+        tabs.append(tab)
+        tab.on("console", lambda message: said.append(message.text) if message.type in ("error", "warning") else None)
+        tab.on("pageerror", lambda error: said.append(str(error)))
+        tab.on("request", lambda request: asked.append(request.url[:200]))
+        tab.goto(path.as_uri())
+        tab.wait_for_function("() => typeof Bokeh == 'undefined' || [...Bokeh.index].length > 0")
+        tab.wait_for_timeout(300)
+        return tab
+
+    yield opener
+    for tab in tabs:
+        tab.close()
+    assert not said
+    assert not [url for url in asked if not url.startswith(("file:", "data:", "blob:"))]

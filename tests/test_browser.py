@@ -1,8 +1,5 @@
 """Pages opened in a real browser: drawn, silent on the console, asking nobody, answering the mouse."""
 
-import importlib.util
-import os
-import pathlib
 
 import numpy as np
 import pandas as pd
@@ -14,10 +11,8 @@ from PIL import Image
 from glacier_nb import article, pages, plots
 
 pytestmark = pytest.mark.browser
-FLAGS = [flag for flag in pages.BROWSER if not flag.startswith(("--headless", "--virtual-time"))]
 
 DATE = "2017-08-29"
-SIZE = {"width": 1300, "height": 1000}
 
 FIGURE = """
   const all = (view) => [view, ...[...(view.child_views ?? [])].flatMap(all)]
@@ -66,45 +61,6 @@ DRAWN = """
   })
 }
 """
-
-
-@pytest.fixture(scope="module")
-def browser():
-    """Debian's chromium, driven by playwright; skips where one of the two is missing, but never on CI."""
-    refuse = pytest.fail if os.environ.get("CI") == "true" else pytest.skip
-    if pages.chromium() is None:
-        refuse("no chromium to open pages with: apt install chromium")
-    if importlib.util.find_spec("playwright") is None:
-        refuse("no playwright to drive chromium with: pip install playwright")
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as driver:
-        launched = driver.chromium.launch(executable_path=pages.chromium(), args=FLAGS)
-        yield launched
-        launched.close()
-
-
-@pytest.fixture
-def opened(browser):
-    """Opens a file; at the end nothing may have been said on the console or asked of the network."""
-    said, asked, tabs = [], [], []
-
-    def opener(path: pathlib.Path):
-        tab = browser.new_page(viewport=SIZE)
-        tabs.append(tab)
-        tab.on("console", lambda message: said.append(message.text) if message.type in ("error", "warning") else None)
-        tab.on("pageerror", lambda error: said.append(str(error)))
-        tab.on("request", lambda request: asked.append(request.url[:200]))
-        tab.goto(path.as_uri())
-        tab.wait_for_function("() => typeof Bokeh == 'undefined' || [...Bokeh.index].length > 0")
-        tab.wait_for_timeout(300)
-        return tab
-
-    yield opener
-    for tab in tabs:
-        tab.close()
-    assert not said
-    assert not [url for url in asked if not url.startswith(("file:", "data:", "blob:"))]
 
 
 @pytest.fixture(scope="module")

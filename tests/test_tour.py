@@ -1,0 +1,85 @@
+"""The demo end to end: notebooks run on served data, numbers near the truth, pages that open in a real browser."""
+
+import json
+import pathlib
+import re
+
+import geopandas as gpd
+import numpy as np
+import pytest
+
+from glacier_nb import batch, tour
+
+KEYS = {
+    "seconds", "first_map_seconds", "peak_memory_mb", "area_error_percent", "area_change_error_points", "debris_recall",
+    "ndsi_area_error_percent", "front_error_px", "front_error_px_melange", "front_sign_errors", "seeds",
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def summary(toured):
+    """out/demo/summary.json."""
+    return json.loads((toured / "summary.json").read_text())
+
+
+def test_summary_has_the_names_that_stay(summary):
+    assert set(summary) >= KEYS
+    assert set(summary["seconds"]) >= {"total", *batch.TOUR}
+    assert summary["seeds"] == [7]
+    assert len(summary["area_error_percent"]) >= 5
+
+
+def test_the_demo_network_is_near_the_truth(summary):
+    """One landscape it never saw; the bars themselves are of five (test_five_landscapes_meet_the_bars)."""
+    assert max(map(abs, summary["area_error_percent"].values())) < 4
+    assert summary["debris_recall"] > 0.6
+    assert summary["fronts_missed"] == 0 and summary["front_sign_errors"] == 0
+    assert summary["front_error_px"] < 2
+
+
+def test_ndsi_stands_beside_it_and_misses_the_debris(summary, toured):
+    assert min(summary["ndsi_area_error_percent"].values()) < max(map(abs, summary["area_error_percent"].values()))
+    outlines = gpd.read_parquet(toured / "03_area_change" / "outlines.parquet")
+    assert set(outlines.system) == {"ndsi", summary["system"]}
+
+
+def test_every_notebook_left_products_and_their_making(toured):
+    for name in batch.TOUR:
+        left = {path.suffix for path in (toured / name).iterdir()}
+        assert {".ipynb", ".html", ".json"} <= left, f"{name}: {left}"
+        manifest = json.loads((toured / name / "manifest.json").read_text())
+        assert manifest["versions"] and manifest["created"]
+
+
+def test_no_path_and_no_token_in_what_is_shared(toured):
+    for path in [*toured.rglob("*.html"), *toured.rglob("*.ipynb"), *toured.rglob("*.json")]:
+        text = path.read_text()
+        assert not re.search(r"[?&](sig|se|X-Amz-Signature)=", text), path.name
+        assert str(pathlib.Path.home() / ".cache") not in text or path.suffix != ".html", path.name
+
+
+@pytest.mark.browser
+def test_every_page_opens_in_silence(toured, opened):
+    pages = sorted(path for path in toured.rglob("*.html"))
+    assert len(pages) >= 2 * len(batch.TOUR)
+    for path in pages:
+        assert opened(path).title(), path.name
+
+
+@pytest.mark.slow
+def test_five_landscapes_meet_the_bars(tmp_path):
+    """Median of five seeds that the network never saw: the bars of the demo."""
+    found = [
+        json.loads((tour.run(seed, tmp_path / str(seed)).parent / "summary.json").read_text()) for seed in range(1, 6)
+    ]
+    median = {
+        key: np.median([one[key] for one in found])
+        for key in ("debris_recall", "front_error_px", "front_error_px_melange")
+    }
+    errors = np.median([[abs(v) for v in one["area_error_percent"].values()] for one in found], axis=0)
+    assert (errors <= 2).all(), errors
+    assert np.median([abs(one["area_change_error_points"]) for one in found]) <= 1.5
+    assert median["debris_recall"] >= 0.7
+    assert median["front_error_px"] <= 1 and median["front_error_px_melange"] <= 2
+    assert sum(one["front_sign_errors"] for one in found) == 0
+    assert max(one["peak_memory_mb"] for one in found) < 2000
