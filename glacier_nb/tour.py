@@ -48,8 +48,8 @@ def compare(seed: int, out: pathlib.Path) -> dict:
     Keys: area_error_percent and ndsi_area_error_percent (per date), area_change_error_points and the same of NDSI,
     debris_recall, front_error_px (mean over clear dates), front_error_px_melange, fronts_missed, front_sign_errors.
     """
-    outlines = gpd.read_parquet(out / "03_area_change" / "outlines.parquet")
     true = demo.truth("outlines", seed)
+    outlines = _dated(gpd.read_parquet(out / "03_area_change" / "outlines.parquet"), true)
     areas = outlines.groupby(["system", "time"]).area_m2.sum().unstack("time")
     true_areas = true.groupby("time").area_m2.sum()
     error = (areas / true_areas - 1) * 100
@@ -66,6 +66,13 @@ def compare(seed: int, out: pathlib.Path) -> dict:
     return facts | _front_errors(gpd.read_parquet(out / "04_calving_fronts" / "fronts.parquet"), seed)
 
 
+def _dated(found: gpd.GeoDataFrame, true: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
+    """`found` with each time (the middle of a composite's scenes) replaced by the nearest date of the truth."""
+    dates = np.sort(true.time.unique())
+    nearest = np.abs(found.time.to_numpy()[:, None] - dates).argmin(axis=1)
+    return found.assign(time=dates[nearest])
+
+
 def _by_date(errors: pd.Series) -> dict[str, float]:
     """Errors keyed by ISO date, to three decimals."""
     return {f"{time:%Y-%m-%d}": round(float(value), 3) for time, value in errors.items()}
@@ -77,13 +84,14 @@ def _debris_recall(outlines: gpd.GeoDataFrame, seed: int) -> float:
         debris = zones.values == vectorize.ZONES.index("debris cover")
         geobox = zones.odc.geobox
     times = sorted(outlines.time.unique())
-    mapped = [vectorize.rasterize(outlines[outlines.time == time], geobox).values for time in times]
+    mapped = [vectorize.rasterize(outlines[outlines.time == time], geobox).values > 0.5 for time in times]
     return float(np.mean([(inside & true).sum() / true.sum() for inside, true in zip(mapped, debris, strict=True)]))
 
 
 def _front_errors(fronts: gpd.GeoDataFrame, seed: int) -> dict:
     """Deviation of mapped from true fronts in pixels, missed ones, and steps between dates with the wrong sign."""
     true = demo.truth("fronts", seed)
+    fronts = _dated(fronts, true)
     scores = metrics.front_scores(fronts, true, spacing=PIXEL).merge(true[["rgi_id", "time", "melange"]])
     pixels = scores[~scores.missed].groupby("melange").mean_m.mean() / PIXEL
     box = demo.truth("boxes", seed)

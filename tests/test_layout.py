@@ -9,10 +9,10 @@ import pytest
 
 PACKAGE = pathlib.Path(__file__).resolve().parents[1] / "glacier_nb"
 FLOORS = (
-    {"clean", "cluster", "composite", "features", "iceflow", "losses", "maps", "metrics", "networks", "provenance",
-     "readers", "reads", "relief", "sensors", "serve", "spectra", "tables", "terminus", "truth", "uncertainty",
-     "vectorize", "windows"},
-    {"change", "charts", "datasets", "pages", "search", "synthetic", "systems", "weights"},
+    {"clean", "cluster", "composite", "features", "iceflow", "losses", "maps", "metrics", "networks", "overpass",
+     "provenance", "readers", "reads", "relief", "sensors", "serve", "spectra", "tables", "terminus", "truth",
+     "uncertainty", "vectorize", "windows"},
+    {"change", "charts", "datasets", "optical", "pages", "radar", "search", "synthetic", "systems", "weights"},
     {"article", "imaging", "load", "patches", "plots", "predict", "regions"},
     {"batch", "demo", "share", "train"},
     {"tour"},
