@@ -31,13 +31,14 @@ def apply(zones: xr.DataArray, steps: Steps) -> xr.DataArray:
     return zones.assign_attrs(attrs, clean=", ".join(told))
 
 
-def specks(zones: xr.DataArray, min_area: float = 10_000.0) -> xr.DataArray:
-    """Bodies of ice (8-connected, probability of ice 0.5 and more) under `min_area` (m2) become what else they may be.
+def specks(zones: xr.DataArray, min_area: float = 10_000.0, names: Sequence[str] = ICE) -> xr.DataArray:
+    """Bodies of `names` (8-connected, probability 0.5 and more) under `min_area` (m2) become what else they may be.
 
-    10 000 m2 is the smallest glacier an inventory lists: RGI 7.0, doi:10.5067/f6jmovy5navz.
+    10 000 m2 is the smallest glacier an inventory lists: RGI 7.0, doi:10.5067/f6jmovy5navz. Ice melange fills a
+    fjord from wall to wall, so that a speck of it is shaded ice or single bergs.
     """
-    ice = _share(zones, ICE)
-    return _without(zones, ICE, _small(ice >= 0.5, EIGHT, min_area / _pixel_area(zones)))
+    body = _share(zones, names)
+    return _without(zones, names, _small(body >= 0.5, EIGHT, min_area / _pixel_area(zones)))
 
 
 def holes(zones: xr.DataArray, max_area: float = 10_000.0) -> xr.DataArray:

@@ -255,7 +255,11 @@ SYSTEMS = (
             schedule=_one_cycle,
             symmetries=tuple(range(8)),
         ),
-        clean=(*_TIDY, (clean.holes, {"max_area": 10_000.0})),
+        clean=(
+            (clean.specks, {"min_area": 100_000.0, "names": ("melange",)}),
+            *_TIDY,
+            (clean.holes, {"max_area": 10_000.0}),
+        ),
         optional=("dh_dt", "vv_db", "vh_db"),
     ),
 )

@@ -16,7 +16,7 @@ import pyproj
 import shapely
 from tqdm import tqdm
 
-REACH = 0.1  # of a box's width: the longest gap, in a front or between it and a side, that is bridged
+REACH = 0.25  # of a box's width: the longest gap, in a front or between it and a side, that is bridged
 LEFT = np.array([[0, 1], [-1, 0]])  # a quarter turn: axis @ LEFT points to the left of axis
 
 

@@ -94,18 +94,16 @@ def _front_errors(fronts: gpd.GeoDataFrame, seed: int) -> dict:
     fronts = _dated(fronts, true)
     scores = metrics.front_scores(fronts, true, spacing=PIXEL).merge(true[["rgi_id", "time", "melange"]])
     pixels = scores[~scores.missed].groupby("melange").mean_m.mean() / PIXEL
-    box = demo.truth("boxes", seed)
-    steps = [
-        terminus.positions(lines, box=box, upglacier=demo.truth("centrelines", seed))
-        .set_index("time")
-        .position_m.diff()
-        for lines in (fronts, true)
-    ]
+    box, line = demo.truth("boxes", seed), demo.truth("centrelines", seed)
+    tables = [terminus.positions(lines, box=box, upglacier=line) for lines in (fronts, true)]
+    both = tables[0].merge(tables[1], on=["rgi_id", "time"], suffixes=("", "_true")).dropna(subset="position_m")
+    steps = both.sort_values("time")[["position_m", "position_m_true"]].diff().dropna()
     return {
         "front_error_px": round(float(pixels.get(False, np.nan)), 3),
         "front_error_px_melange": round(float(pixels.get(True, np.nan)), 3),
         "fronts_missed": int(scores.missed.sum()),
-        "front_sign_errors": int((np.sign(steps[0]) != np.sign(steps[1]))[steps[1].notna()].sum()),
+        "fronts_unmeasured": int(len(true) - len(both)),
+        "front_sign_errors": int((np.sign(steps.position_m) != np.sign(steps.position_m_true)).sum()),
     }
 
 

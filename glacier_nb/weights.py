@@ -77,7 +77,12 @@ def _mohajerani(name: str, settings: str, label: str, sha256: str, up: int = 13)
 
 
 WEIGHTS = (
-    Weights("extent-demo", "extent-demo", "extent-demo.safetensors", "cb7ace6116bcd504e0995193f7c05248ee1d0c32351862726a26a5712af10e3d"),
+    Weights(
+        "extent-demo",
+        "extent-demo",
+        "extent-demo.safetensors",
+        "cb7ace6116bcd504e0995193f7c05248ee1d0c32351862726a26a5712af10e3d",
+    ),
     _mohajerani(
         "mohajerani2019-3px",
         "10batches_100epochs_4layers_32init_82.22weight_w0.2drop",

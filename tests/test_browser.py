@@ -1,6 +1,5 @@
 """Pages opened in a real browser: drawn, silent on the console, asking nobody, answering the mouse."""
 
-
 import numpy as np
 import pandas as pd
 import pytest
