@@ -16,7 +16,7 @@ import pyproj
 import shapely
 from tqdm import tqdm
 
-REACH = 0.25  # of a box's width: the longest gap, in a front or between it and a side, that is bridged
+REACH, GAP = 0.1, 0.25  # of a box's width: the longest gap bridged between a front and a side, and inside a front
 LEFT = np.array([[0, 1], [-1, 0]])  # a quarter turn: axis @ LEFT points to the left of axis
 
 
@@ -64,7 +64,7 @@ def positions(
 
     `method` "box": ice area in a four-sided box over the box's width (Moon and Joughin 2008); the box is `box`, or a
     rectangle `width` metres wide along `centreline`. A front that passes the sides several times parts ice from water
-    each time; one that stops within REACH of a side is carried to it; one that passes an end is refused.
+    each time; gaps up to GAP are bridged, and up to REACH beside a side; one that passes an end is refused.
     "centreline": where the front crosses `centreline`, the most seaward of several crossings (Lea et al. 2014).
     Up-glacier is where `upglacier` (x, y) lies, else where `centreline` starts; `box`, `centreline`, `upglacier` are
     one geometry for all, or a frame by rgi_id. A row a front: rgi_id, time, position_m (advance positive), width_m,
@@ -268,7 +268,7 @@ def _links(inside: shapely.Geometry, gate: Gate) -> tuple[list[shapely.LineStrin
     for end, own in zip(ends[loose], part[loose], strict=True):
         line = shapely.shortest_line(end, shapely.union_all([sides, *ends[loose & (part != own)]]))
         a, b = shapely.get_coordinates(line)
-        if line.length > REACH * gate.width:
+        if line.length > (REACH if sides.distance(shapely.Point(b)) < 1e-6 * gate.width else GAP) * gate.width:
             short = max(short, line.length)
         else:  # a hair past the side, so that it meets it
             links[frozenset([tuple(a), tuple(b)])] = shapely.LineString([a, b + (b - a) * 1e-6])

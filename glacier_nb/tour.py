@@ -45,18 +45,23 @@ def run(seed: int = 7, out: str | os.PathLike = "out/demo") -> pathlib.Path:
 def compare(seed: int, out: pathlib.Path) -> dict:
     """Retrieved against true, from the products that the notebooks left in `out`: percent, points, pixels.
 
+    Areas are compared on the ground that each date saw clear; unseen_percent is the share of true ice that it did not.
+
     Keys: area_error_percent and ndsi_area_error_percent (per date), area_change_error_points and the same of NDSI,
     debris_recall, front_error_px (mean over clear dates), front_error_px_melange, fronts_missed, front_sign_errors.
     """
     true = demo.truth("outlines", seed)
     outlines = _dated(gpd.read_parquet(out / "03_area_change" / "outlines.parquet"), true)
+    seen = _dated(gpd.read_parquet(out / "03_area_change" / "seen.parquet"), true).dissolve("time").geometry
     areas = outlines.groupby(["system", "time"]).area_m2.sum().unstack("time")
-    true_areas = true.groupby("time").area_m2.sum()
+    whole = true.groupby("time").area_m2.sum()
+    true_areas = true.dissolve("time").geometry.intersection(seen.to_crs(true.crs)).area.reindex(whole.index)
     error = (areas / true_areas - 1) * 100
     change = (areas[areas.columns[-1]] / areas[areas.columns[0]] - true_areas.iloc[-1] / true_areas.iloc[0]) * 100
     system = next(name for name in areas.index if name != "ndsi")
     facts = {
         "system": system,
+        "unseen_percent": _by_date(100 * (1 - true_areas / whole)),
         "area_error_percent": _by_date(error.loc[system]),
         "area_change_error_points": round(float(change[system]), 3),
         "ndsi_area_error_percent": _by_date(error.loc["ndsi"]),

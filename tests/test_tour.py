@@ -38,7 +38,8 @@ def test_the_demo_network_is_near_the_truth(summary):
 
 
 def test_ndsi_stands_beside_it_and_misses_the_debris(summary, toured):
-    assert min(summary["ndsi_area_error_percent"].values()) < max(map(abs, summary["area_error_percent"].values()))
+    worst, ndsi = (max(map(abs, summary[key].values())) for key in ("area_error_percent", "ndsi_area_error_percent"))
+    assert ndsi > worst  # it takes the fjord for ice and debris-covered ice for rock
     outlines = gpd.read_parquet(toured / "03_area_change" / "outlines.parquet")
     assert set(outlines.system) == {"ndsi", summary["system"]}
 
@@ -46,7 +47,8 @@ def test_ndsi_stands_beside_it_and_misses_the_debris(summary, toured):
 def test_every_notebook_left_products_and_their_making(toured):
     for name in batch.TOUR:
         left = {path.suffix for path in (toured / name).iterdir()}
-        assert {".ipynb", ".html", ".json"} <= left, f"{name}: {left}"
+        assert {".html", ".json"} <= left, f"{name}: {left}"
+        assert (toured / f"{name}.html").exists() and (toured / f"{name}.ipynb").exists()
         manifest = json.loads((toured / name / "manifest.json").read_text())
         assert manifest["versions"] and manifest["created"]
 
