@@ -6,7 +6,7 @@ bin := .venv/bin
 export OMP_NUM_THREADS ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run test test-slow check bench lock clean
+.PHONY: help demo run test test-slow check lock clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -34,9 +34,6 @@ test-slow: .venv/.installed  ## what takes minutes: five unseen seeds, training,
 check: .venv/.installed  ## style of code and notebooks
 	$(bin)/ruff check .
 	$(bin)/ruff format --check .
-
-bench: .venv/.installed  ## performance as ratios, see benchmarks/README.md
-	$(bin)/python benchmarks/run.py
 
 lock:  ## make requirements.lock again from pyproject.toml in a throw-away environment
 	$(PYTHON) -m venv .cache/lock && .cache/lock/bin/python -m pip install --quiet torch==2.13.0 ".[test]"

@@ -1,6 +1,7 @@
 """Notebooks run by papermill: parameters checked first, one cluster for all of them, each turned into a page."""
 
 import contextlib
+import os
 import pathlib
 import threading
 import time
@@ -67,6 +68,7 @@ def notebook(name: str, parameters: dict, out: pathlib.Path, progress: bool = Tr
             cwd=str(pathlib.Path.cwd()),
             progress_bar=progress,
             log_output=False,
+            extra_arguments=["--log-level=ERROR"],  # the kernel's own advice on transport is not the reader's concern
         )
     except PapermillExecutionError as error:
         raise RuntimeError(f"{path.stem}: {error.ename}: {str(error.evalue).splitlines()[0]} (see {failed})") from None
@@ -96,6 +98,7 @@ def tour(names: Sequence[str], parameters: dict, out: pathlib.Path, workers: int
     """
     for name in names:
         check(find(name), parameters)
+    os.environ.setdefault("MALLOC_ARENA_MAX", "2")  # glibc keeps freed memory in one arena a thread
     reports = []
     with cluster.client(workers=workers, threads=threads) as client:
         shared = {**parameters, "client": client.scheduler.address}
