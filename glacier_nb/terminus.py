@@ -65,10 +65,10 @@ def positions(
     `method` "box": ice area in a four-sided box over the box's width (Moon and Joughin 2008); the box is `box`, or a
     rectangle `width` metres wide along `centreline`. A front that passes the sides several times parts ice from water
     each time; gaps up to GAP are bridged, and up to REACH beside a side; one that passes an end is refused.
-    "centreline": where the front crosses `centreline`, the most seaward of several crossings (Lea et al. 2014).
-    Up-glacier is where `upglacier` (x, y) lies, else where `centreline` starts; `box`, `centreline`, `upglacier` are
-    one geometry for all, or a frame by rgi_id. A row a front: rgi_id, time, position_m (advance positive), width_m,
-    swept_area_m2 (since the first date), method, uncertainty_m, note; on the ground, whatever the map's scale.
+    "centreline": the front's most seaward crossing of `centreline` (Lea et al. 2014). `box`, `centreline` and
+    `upglacier` (x, y; else where `centreline` starts) are one geometry for all, or a frame by rgi_id.
+    Returns a row a front: rgi_id, time, position_m (advance positive), width_m, swept_area_m2 (since the first
+    date), method, uncertainty_m, note; on the ground, whatever the map's scale.
     uncertainty_m, one standard deviation of a single position: `pixel` (m; default column pixel_m) per point, alike
     over ten pixels, with `georeferencing` (m; default half a pixel) and what bridged gaps may hide.
     Raises ValueError for degrees, an unknown method, or why no glacier can be measured; one of many has it in `note`.
@@ -266,12 +266,13 @@ def _links(inside: shapely.Geometry, gate: Gate) -> tuple[list[shapely.LineStrin
     sides = gate.box.exterior.difference(shapely.union_all([gate.head, gate.mouth]).buffer(1e-6 * gate.width))
     links, short = {}, 0.0
     for end, own in zip(ends[loose], part[loose], strict=True):
-        line = shapely.shortest_line(end, shapely.union_all([sides, *ends[loose & (part != own)]]))
-        a, b = shapely.get_coordinates(line)
-        if line.length > (REACH if sides.distance(shapely.Point(b)) < 1e-6 * gate.width else GAP) * gate.width:
-            short = max(short, line.length)
-        else:  # a hair past the side, so that it meets it
+        others = shapely.union_all(ends[loose & (part != own)])
+        ways = [(shapely.shortest_line(end, sides), REACH), (shapely.shortest_line(end, others), GAP)]
+        near = [line for line, most in ways if line is not None and line.length <= most * gate.width]
+        if near:
+            a, b = shapely.get_coordinates(min(near, key=shapely.length))  # drawn a hair further, to meet the side
             links[frozenset([tuple(a), tuple(b)])] = shapely.LineString([a, b + (b - a) * 1e-6])
+        short = short if near else max(short, ways[0][0].length)
     return list(links.values()), short
 
 

@@ -16,6 +16,11 @@ from glacier_nb import batch, demo, metrics, pages, provenance, terminus, vector
 PIXEL = 10.0
 """Metres a pixel of the region."""
 
+TEXT = (
+    "A synthetic landscape that the network never saw: what it retrieved, held against what is true. Areas are "
+    "compared on the ground that each date saw clear. On real glaciers expect more error; the network's card says why."
+)
+
 
 def run(seed: int = 7, out: str | os.PathLike = "out/demo") -> pathlib.Path:
     """The whole demo: build, serve, run the notebooks on one Dask cluster, compare with the truth, write the index.
@@ -114,18 +119,22 @@ def _front_errors(fronts: gpd.GeoDataFrame, seed: int) -> dict:
 
 def cover(out: pathlib.Path, facts: dict) -> pathlib.Path:
     """Write `out/index.html`: a card for every page the notebooks made, the key numbers above. Returns its path."""
-    entries = []
+    figures, books = [], []
     for name in batch.TOUR:
+        number, title = name.split("_", 1)
+        title = title.replace("_", " ").capitalize()
+        books.append(pages.Entry(f"{number} {title}", f"{name}.html", "The notebook, run", group="Notebooks"))
         for html in sorted((out / name).glob("*.html")):
             picture = html.with_suffix(".png")
-            if pages.chromium() and html.stem != name:
-                pages.picture(html, picture, (960, 640))
-            entries.append(pages.Entry(html.stem.replace("_", " "), f"{name}/{html.name}", picture=picture, group=name))
+            if pages.chromium():
+                pages.picture(html, picture, (1200, 800))
+            text = html.stem.replace("_", " ").capitalize()
+            figures.append(pages.Entry(title, f"{name}/{html.name}", text, picture, group="Figures"))
     numbers = {
         "worst area error": f"{max(map(abs, facts['area_error_percent'].values())):.1f} %",
         "the same by NDSI": f"{max(map(abs, facts['ndsi_area_error_percent'].values())):.1f} %",
-        "debris found": f"{facts['debris_recall']:.0%}",
+        "debris found": f"{100 * facts['debris_recall']:.0f} %",
         "front error": f"{facts['front_error_px']:.2f} px",
         "all of it": f"{facts['seconds']['total']:.0f} s",
     }
-    return pages.index(entries, out / "index.html", "The demo region, mapped", numbers=numbers, manifest=facts)
+    return pages.index(figures + books, out / "index.html", "The demo region, mapped", TEXT, numbers, facts)
