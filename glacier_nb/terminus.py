@@ -62,15 +62,14 @@ def positions(
 ) -> pd.DataFrame:
     """Positions of dated fronts along flow, relative to each glacier's first measured date.
 
-    `method` "box": ice area in a four-sided box over the box's width (Moon and Joughin 2008); the box is `box`, or a
-    rectangle `width` metres wide along `centreline`. A front that passes the sides several times parts ice from water
-    each time; gaps up to GAP are bridged, and up to REACH beside a side; one that passes an end is refused.
-    "centreline": the front's most seaward crossing of `centreline` (Lea et al. 2014). `box`, `centreline` and
-    `upglacier` (x, y; else where `centreline` starts) are one geometry for all, or a frame by rgi_id.
-    Returns a row a front: rgi_id, time, position_m (advance positive), width_m, swept_area_m2 (since the first
-    date), method, uncertainty_m, note; on the ground, whatever the map's scale.
-    uncertainty_m, one standard deviation of a single position: `pixel` (m; default column pixel_m) per point, alike
-    over ten pixels, with `georeferencing` (m; default half a pixel) and what bridged gaps may hide.
+    `method` "box": ice area in `box`, or in a rectangle `width` metres wide along `centreline`, over its width (Moon
+    and Joughin 2008). A front that passes the sides several times parts ice from water each time; gaps up to GAP are
+    bridged, and up to REACH beside a side; one that passes an end is refused. "centreline": the front's most seaward
+    crossing of `centreline` (Lea et al. 2014). `box`, `centreline` and `upglacier` (x, y; else where `centreline`
+    starts) are one geometry for all, or a frame by rgi_id. A row a front: rgi_id, time, position_m (advance
+    positive), width_m, swept_area_m2 (since the first date), method, uncertainty_m, note; on the ground, whatever the
+    map's scale. uncertainty_m, one standard deviation of a single position: `pixel` (m; default column pixel_m) per
+    point, alike over ten pixels, with `georeferencing` (m; default half a pixel) and what bridged gaps may hide.
     Raises ValueError for degrees, an unknown method, or why no glacier can be measured; one of many has it in `note`.
     """
     row = {row.name: row for row in METHODS}.get(method)
