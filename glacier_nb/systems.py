@@ -257,6 +257,7 @@ SYSTEMS = (
         ),
         clean=(
             (clean.specks, {"min_area": 100_000.0, "names": ("melange",)}),
+            (clean.specks, {"min_area": 500_000.0, "names": ("ocean", "melange")}),  # a fjord is larger
             *_TIDY,
             (clean.holes, {"max_area": 10_000.0}),
         ),
