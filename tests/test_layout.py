@@ -12,13 +12,17 @@ FLOORS = (
     {"clean", "cluster", "composite", "features", "iceflow", "losses", "maps", "metrics", "networks", "overpass",
      "provenance", "readers", "reads", "relief", "sensors", "serve", "spectra", "tables", "terminus", "truth",
      "uncertainty", "vectorize", "windows"},
-    {"change", "charts", "datasets", "optical", "pages", "radar", "search", "synthetic", "systems", "weights"},
-    {"article", "imaging", "load", "patches", "plots", "predict", "regions"},
+    {"change", "charts", "datasets", "optical", "pages", "radar", "recipes", "search", "synthetic", "weights"},
+    {"article", "imaging", "load", "plots", "regions", "systems_change", "systems_extent", "systems_front",
+     "systems_rock"},
+    {"systems"},
+    {"patches", "predict"},
     {"batch", "demo", "share", "train"},
     {"tour"},
     {"__main__"},
 )  # fmt: skip
-USE_TORCH = {"networks", "losses", "systems", "weights", "patches", "predict", "train"}
+USE_TORCH = {"networks", "losses", "recipes", "systems", "systems_change", "systems_extent", "systems_front",
+             "systems_rock", "weights", "patches", "predict", "train"}  # fmt: skip
 FORBIDDEN = {"utils", "core", "base", "common", "config", "pipeline", "manager"}
 FILES = sorted(p for p in PACKAGE.rglob("*.py") if p.name != "__init__.py" or p.parent.name == "networks")
 

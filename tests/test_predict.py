@@ -16,7 +16,7 @@ import xarray as xr
 from odc.geo.geobox import GeoBox
 from rasterio.features import rasterize
 
-from glacier_nb import cluster, features, load, predict, regions, search, systems, weights
+from glacier_nb import cluster, features, load, predict, recipes, regions, search, systems, weights
 from glacier_nb.networks.unet import UNet
 
 INPUTS = ("red", "nir", "slope", "dh_dt")
@@ -26,7 +26,7 @@ SYSTEM = systems.System(
     task="extent",
     inputs=INPUTS,
     network=functools.partial(UNet, terms={"zones": 3}, widths=(4, 8, 8), norm=True),
-    finish=systems.exclusive_zones,
+    finish=recipes.exclusive_zones,
     zones=("rock", "glacier", "ocean"),
     optional=("dh_dt",),
 )

@@ -9,7 +9,7 @@ import pytest
 import torch
 import xarray as xr
 
-from glacier_nb import losses, predict, systems, train, weights
+from glacier_nb import losses, predict, recipes, systems, train, weights
 from glacier_nb.networks.unet import UNet
 from glacier_nb.patches import UNSEEN, Sample
 
@@ -19,7 +19,7 @@ SYSTEM = systems.System(
     task="extent",
     inputs=("red", "swir16", "dh_dt"),
     network=functools.partial(UNet, terms={"zones": 3}, widths=(8, 16), norm=True),
-    finish=systems.exclusive_zones,
+    finish=recipes.exclusive_zones,
     zones=("rock", "glacier", "ocean"),
     optional=("dh_dt",),
     loss=((losses.cross_entropy, 1.0, {}), (losses.dice, 0.5, {})),

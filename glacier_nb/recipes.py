@@ -1,0 +1,94 @@
+"""What a row of `systems` is made of: the row itself, how it is trained, and how raw scores become probabilities."""
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Adam
+
+from glacier_nb import losses
+from glacier_nb.clean import Steps
+
+
+@dataclasses.dataclass(frozen=True)
+class Recipe:
+    """How a system is trained, as published.
+
+    patch: side of a training cut in pixels. batch: cuts per step. epochs: times the training area is gone through.
+    optimiser: takes the parameters. schedule: factor on the learning rate from the share of the training done and
+    the validation losses so far (None: constant). symmetries: which of `networks.symmetry` are drawn from.
+    """
+
+    patch: int = 256
+    batch: int = 16
+    epochs: float = 50
+    optimiser: Callable[..., torch.optim.Optimizer] = Adam
+    schedule: Callable[[float, Sequence[float]], float] | None = None
+    symmetries: tuple[int, ...] = (0,)
+
+
+@dataclasses.dataclass(frozen=True)
+class System:
+    """One published system.
+
+    inputs: names in `features.FEATURES`, in channel order; those in `optional` may be missing (the network learnt to
+    do without). network: builds the torch module from the channel count. zones: what the scores of its zones term
+    mean. finish: its raw terms, by argument name, to probabilities. loss, clean: steps in order. trace: how its
+    fronts become lines, with options, where the paper says it. mean, std: normalisation of each input where the system
+    fixes it, else it comes with the weights. departs: where the row differs from the paper; empty where it does not.
+    reference_parameters: trainable, counted in the reference. window: pixels, where the network takes no other size.
+    """
+
+    name: str
+    citation: str
+    task: str
+    inputs: tuple[str, ...]
+    network: Callable[[int], nn.Module]
+    finish: Callable[..., dict[str, Tensor]]
+    zones: tuple[str, ...] = ()
+    loss: losses.Parts = ()
+    recipe: Recipe | None = None
+    clean: Steps = ()
+    trace: tuple[Callable, Mapping] | None = None
+    departs: str = ""
+    optional: tuple[str, ...] = ()
+    mean: tuple[float, ...] = ()
+    std: tuple[float, ...] = ()
+    reference_parameters: int | None = None
+    window: int | None = None
+
+
+def two_zones(zones: Tensor) -> dict[str, Tensor]:
+    """One score (batch, 1, y, x) as the probabilities of what is not, and what is, mapped (batch, 2, y, x)."""
+    chance = zones.sigmoid()
+    return {"zones": torch.cat([1 - chance, chance], dim=1)}
+
+
+def exclusive_zones(zones: Tensor) -> dict[str, Tensor]:
+    """Scores of zones that exclude each other as probabilities that sum to one."""
+    return {"zones": zones.softmax(dim=1)}
+
+
+def front_from_background(background: Tensor) -> dict[str, Tensor]:
+    """The score of "not the front" as the probability of the front."""
+    return {"front": (-background).sigmoid()}
+
+
+def drops(done: float, losses: Sequence[float], at: tuple[float, ...], factor: float) -> float:
+    """A learning rate multiplied by `factor` at each share of the training in `at`."""
+    return factor ** sum(done >= share for share in at)
+
+
+def plateau(done: float, losses: Sequence[float], patience: int, factor: float) -> float:
+    """A learning rate multiplied by `factor` whenever `patience` validations in a row brought nothing better."""
+    best, since, power = float("inf"), 0, 0
+    for loss in losses:
+        best, since = (loss, 0) if loss < best else (best, since + 1)
+        power, since = (power + 1, 0) if since >= patience else (power, since)
+    return factor**power
+
+
+def one_cycle(done: float, losses: Sequence[float], warm: float = 0.1) -> float:
+    """A learning rate that rises over the first `warm` share of the training and falls to nothing over the rest."""
+    return done / warm if done < warm else (1 - (done - warm) / (1 - warm)) ** 1.5 + 1e-3
