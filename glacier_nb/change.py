@@ -167,7 +167,7 @@ def _views(seen: gpd.GeoDataFrame | xr.DataArray | None, crs) -> dict[pd.Timesta
 
 def _common(first: shapely.Geometry | None, second: shapely.Geometry | None) -> shapely.Geometry | None:
     """What both views hold; None holds everything."""
-    return second if first is None else first if second is None else first.intersection(second)
+    return second if first is None else first if second is None else _meet(np.array([first]), second)[0]
 
 
 def _within(shapes: np.ndarray, view: shapely.Geometry | None) -> np.ndarray:
@@ -175,8 +175,20 @@ def _within(shapes: np.ndarray, view: shapely.Geometry | None) -> np.ndarray:
         return shapes
     shapely.prepare(view)
     cut, shapes = ~shapely.covers(view, shapes), shapes.copy()
-    shapes[cut] = shapely.intersection(shapes[cut], view)
+    shapes[cut] = _meet(shapes[cut], view)
     return shapes
+
+
+def _meet(shapes: np.ndarray, view: shapely.Geometry) -> np.ndarray:
+    """Areas that each shape shares with the view; the lines and points where they only touch are none.
+
+    GEOS leaves those in a collection, and no collection of areas and lines can be intersected again.
+    """
+    found = shapely.intersection(shapes, view)
+    for n in np.flatnonzero(~np.isin(shapely.get_type_id(found), (3, 6))):  # neither polygon nor multipolygon
+        parts = shapely.get_parts(shapely.get_parts(found[n]))  # a collection may hold multipolygons
+        found[n] = shapely.multipolygons(parts[shapely.get_type_id(parts) == 3])
+    return found
 
 
 def _events(

@@ -8,6 +8,9 @@ import pathlib
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import geopandas as gpd
+import pandas as pd
+
 from glacier_nb import readers
 
 FOLDER = "GLACIER_NB_DATA"
@@ -113,6 +116,12 @@ DATASETS = (
     Dataset(
         "harald-moltke-brae", "159 calving fronts of Harald Moltke Brae, 2019-2021", "fronts",
         "harald_moltke_brae", readers.harald_moltke,
+        "https://github.com/eloebel/rectilinear-box-method", "MIT", "Loebel et al. 2024, doi:10.5194/tc-18-3315-2024",
+        "d238cd65d529fa117bfb34528558024e78ba62be3e592ffdb21e3135c2ab8337",
+    ),
+    Dataset(
+        "harald-moltke-box", "Box that the fronts of Harald Moltke Brae are measured in", "boxes",
+        "harald_moltke_brae", readers.harald_moltke_box,
         "https://github.com/eloebel/rectilinear-box-method", "MIT", "Loebel et al. 2024, doi:10.5194/tc-18-3315-2024",
         "d238cd65d529fa117bfb34528558024e78ba62be3e592ffdb21e3135c2ab8337",
     ),
@@ -229,6 +238,26 @@ def read(name: str, folder: str | os.PathLike | None = None, verify: bool = True
             f"{name}: sha256 {found[:12]} is not {row.sha256[:12]}; pass verify=False if it was meant to change"
         )
     return row.read(path)
+
+
+def shapes(source: str | os.PathLike, rgi_id: str = "", folder: str | os.PathLike | None = None) -> gpd.GeoDataFrame:
+    """Outlines, fronts or boxes that others drew: a dataset by name, or a vector file with `rgi_id` (and `time`).
+
+    rgi_id: the one glacier wanted; "" for all. Raises as `read` does, LookupError where the glacier is not there, and
+    ValueError for a file without `rgi_id` or CRS.
+    """
+    path = pathlib.Path(source)
+    if path.suffix:
+        found = gpd.read_parquet(path) if path.suffix == ".parquet" else gpd.read_file(readers.there(path))
+    else:
+        found = read(str(source), folder)
+    if "rgi_id" not in found or found.crs is None:
+        raise ValueError(f"{source} has no {'CRS' if 'rgi_id' in found else 'rgi_id'}: add it before it is read")
+    if rgi_id and rgi_id not in set(found["rgi_id"]):
+        near = difflib.get_close_matches(rgi_id, found["rgi_id"].unique(), 3) or found["rgi_id"].unique()[:3]
+        raise LookupError(f"no glacier {rgi_id!r} in {source}: did you mean {', '.join(near)}?")
+    found = found[found["rgi_id"] == rgi_id] if rgi_id else found
+    return found.assign(time=pd.to_datetime(found["time"])) if "time" in found else found
 
 
 def digest(path: str | os.PathLike) -> str:

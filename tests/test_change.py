@@ -143,6 +143,17 @@ def test_a_date_that_saw_nothing_has_no_number():
     assert np.isnan([row.area_m2, row.change_m2, row.change_percent]).all() and row.unseen_m2 == 9.5e6
 
 
+def test_a_view_that_also_touches_a_glacier_costs_nothing():
+    """Where ice and view share an area here and only an edge there, GEOS gives areas and lines in one collection."""
+    ice = shapely.MultiPolygon([block(500, 500, 1000, 1000), block(1500, 500, 2500, 1500)])
+    drawn = outlines([("a", year, ice) for year in (2000, 2005)])
+    half = shapely.MultiPolygon([block(0, 0, 3000, 500), block(2000, 500, 3000, 3000)])
+    table = change.area(drawn, BASINS, view((2000, half), (2005, block(0, 500, 3000, 3000))))
+    mine = table[(table.rgi_id == "a") & (table.time.dt.year == 2005)].iloc[0]
+    assert mine.change_m2 == pytest.approx(0, abs=1e-6)
+    assert mine.area_m2 == pytest.approx(500**2 + 1000**2)
+
+
 def test_seen_may_be_layers():
     grid = GeoBox.from_bbox((X, Y, X + 6000, Y + 6000), CRS, resolution=100)
     east = np.broadcast_to(np.arange(60) < 30, (60, 60))

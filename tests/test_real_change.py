@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 import shapely
 
-from glacier_nb import change, metrics, terminus, uncertainty, vectorize
+from glacier_nb import batch, change, metrics, terminus, uncertainty, vectorize
 
 SVALBARD = {  # km2 in 1936, 1990 and 2007: Koenig et al. 2013, doi:10.21334/npolar.2013.89f430f8
     "Austre Brøggerbreen": (12.02, 10.25, 9.71),
@@ -162,3 +162,20 @@ def test_everest_as_one_date_by_its_own_divides(data):
     table = change.area(pd.concat([frame, frame.assign(time=pd.Timestamp("2010-10-30"))]), frame)
     assert (table.change_m2 == 0).all() and table.events.eq("").all()
     assert metrics.boundary_deviation(cut.geometry.iloc[0], whole.geometry[cut.index[0]]).mean < 0.01
+
+
+@pytest.mark.parametrize(("asked", "n", "least", "most"), [
+    ({"traced": "harald-moltke-brae", "box": "harald-moltke-box", "upglacier": [-67.2, 76.67], "resolution": 30.0},
+     159, -3_000.0, -1_900.0),  # by box -1918 m, as in the test above; a line sees one place of a bay
+    ({"traced": "measures-termini", "glacier": "NSIDC-0642-3", "upglacier": [-48.7, 69.15], "resolution": 20.0},
+     9, -12_500.0, -7_000.0),
+], ids=["harald-moltke", "jakobshavn"])  # fmt: skip
+def test_notebook_04_measures_fronts_that_others_traced(data, tmp_path, monkeypatch, asked, n, least, most):
+    monkeypatch.setenv("GLACIER_NB_DATA", str(data))
+    batch.notebook("04_calving_fronts", {**asked, "out": str(tmp_path)}, tmp_path, progress=False)
+    positions, fronts = (gpd.pd.read_parquet(tmp_path / f"{name}.parquet") for name in ("positions", "fronts"))
+    assert len(fronts) == n and len(positions) == 2 * n and set(positions["method"]) == {"box", "centreline"}
+    ends = positions.dropna(subset="position_m").groupby("method")["position_m"].last()
+    assert ends.between(least, most).all(), ends
+    page = (tmp_path / "fronts.html").read_text()
+    assert "harald" in page.lower() or "NSIDC-0642-3" in page
