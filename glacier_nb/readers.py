@@ -152,10 +152,10 @@ def there(path: str | os.PathLike) -> pathlib.Path:
 def dates(values: pd.Series) -> pd.Series:
     """Dates of an inventory as datetime64: ISO text, or RGI's 20030799, where 99 (or 00) is an unknown day or month.
 
-    An unknown day is the 15th, an unknown month July.
+    An unknown day is the 15th, an unknown month July; a year alone is its middle.
 
-    >>> dates(pd.Series([20030799, "20109999", -9999999, "2016-08-27T00:00:00"])).astype(str).tolist()
-    ['2003-07-15', '2010-07-15', 'NaT', '2016-08-27']
+    >>> dates(pd.Series([20030799, "20109999", -9999999, "2016-08-27T00:00:00", 1936.0])).astype(str).tolist()
+    ['2003-07-15', '2010-07-15', 'NaT', '2016-08-27', '1936-07-01']
     """
 
     def iso(value) -> str | None:
@@ -164,6 +164,8 @@ def dates(values: pd.Series) -> pd.Series:
             year, month, day = digits.group(1, 2, 3)
             month = month if "01" <= month <= "12" else "07"
             return f"{year}-{month}-{day if '01' <= day <= '31' else '15'}"
+        if year := re.fullmatch(r"([12]\d{3})(\.0)?", text):
+            return f"{year[1]}-07-01"
         return None if text.startswith("-9") else text
 
     return pd.to_datetime(values.map(iso), format="mixed", errors="coerce").dt.tz_localize(None)

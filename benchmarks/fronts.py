@@ -1,0 +1,108 @@
+"""How far the fronts in any file moved along a centreline: by box and by line, refusals with reasons.
+
+    python benchmarks/fronts.py --fronts FILE --centreline FILE --box-width M [--pixel M] [--crs CODE] [--json]
+
+Fronts: lines with a date (a column such as time, date, Date, src_date or year) and, where there are several glaciers,
+a column rgi_id. Centreline: one line, or one per rgi_id, drawn from up-glacier to down-glacier; it gives the sign:
+advance positive, retreat negative. The box is a rectangle of the given width along it.
+"""
+
+import argparse
+import json
+import pathlib
+import sys
+
+import geopandas as gpd
+import pandas as pd
+
+from glacier_nb import readers, terminus
+
+DATES = ("time", "date", "datetime", "src_date", "img_date", "acq_date", "date_", "year")
+POLAR = {True: "EPSG:3413", False: "EPSG:3031"}
+
+
+def table(path: pathlib.Path, crs: str | None) -> gpd.GeoDataFrame:
+    """A vector file with a CRS; ValueError where it has none and none is given."""
+    path = readers.there(path)
+    frame = gpd.read_parquet(path) if path.suffix == ".parquet" else gpd.read_file(path)
+    frame = frame if frame.crs is not None or crs is None else frame.set_crs(crs)
+    if frame.crs is None:
+        raise ValueError(f"{path.name} has no CRS: give it with --crs, as EPSG:3413")
+    return frame
+
+
+def metric(frame: gpd.GeoDataFrame) -> str:
+    """The CRS to measure in: the frame's own if it is in metres and no web map, else UTM, or polar past 75 degrees."""
+    if not frame.crs.is_geographic and frame.crs.to_epsg() != 3857:
+        return str(frame.crs)
+    _, south, _, north = frame.to_crs("EPSG:4326").total_bounds
+    return POLAR[south > 0] if max(abs(south), abs(north)) > 75 else str(frame.estimate_utm_crs())
+
+
+def fronts(path: pathlib.Path, crs: str | None) -> gpd.GeoDataFrame:
+    """Dated fronts: rgi_id, time, geometry; the parts of one date and glacier are one front."""
+    frame = table(path, crs)
+    known = {column.lower(): column for column in frame.columns}
+    found = next((known[name] for name in DATES if name in known), None)
+    if found is None:
+        raise ValueError(f"{path.name} has no date among {', '.join(map(str, frame.columns))}: call one column time")
+    ids = frame["rgi_id"].astype(str) if "rgi_id" in frame else path.stem
+    out = gpd.GeoDataFrame(
+        {"rgi_id": ids, "time": readers.dates(frame[found])}, geometry=frame.geometry.to_numpy(), crs=frame.crs
+    )
+    if out["time"].isna().any():
+        raise ValueError(f"{path.name}: {frame[found][out['time'].isna()].iloc[0]!r} in {found} is no date")
+    return out.to_crs(metric(out)).dissolve(["rgi_id", "time"]).reset_index()
+
+
+def measure(lines: gpd.GeoDataFrame, centreline: gpd.GeoDataFrame, width: float, pixel: float) -> dict:
+    """`n` fronts, how many each method `used`, which were `refused` and why, and the `series` of each method."""
+    centreline = centreline.to_crs(lines.crs)
+    along = centreline if "rgi_id" in centreline else centreline.geometry.iloc[0]
+    options = {"box": {"centreline": along, "width": width}, "centreline": {"centreline": along}}
+    used, refused, series = {}, [], {}
+    for method, given in options.items():
+        found = terminus.positions(lines, method, pixel=pixel, **given)
+        found["time"] = found["time"].dt.strftime("%Y-%m-%d")
+        good = found["position_m"].notna()
+        used[method] = int(good.sum())
+        refused += [
+            {"method": method, "rgi_id": row.rgi_id, "time": row.time, "reason": row.note.removeprefix("refused: ")}
+            for row in found[~good].itertuples()
+        ]
+        columns = ["rgi_id", "time", "position_m", "width_m", "swept_area_m2", "uncertainty_m"]
+        rows = found.loc[good, columns].astype(object)
+        series[method] = rows.where(rows.notna(), None).to_dict("records")
+    return {"n": len(lines), "used": used, "refused": refused, "series": series}
+
+
+def main() -> None:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--fronts", type=pathlib.Path, required=True, help="lines with a date")
+    parser.add_argument("--centreline", type=pathlib.Path, required=True, help="from up-glacier to down-glacier")
+    parser.add_argument("--box-width", type=float, required=True, help="metres across the flow")
+    parser.add_argument("--pixel", type=float, default=30.0, help="of the images traced from, in metres (30)")
+    parser.add_argument("--crs", help="of files that do not say, as EPSG:3413")
+    parser.add_argument("--json", action="store_true", help="one JSON object")
+    asked = parser.parse_args()
+    try:
+        found = measure(
+            fronts(asked.fronts, asked.crs), table(asked.centreline, asked.crs), asked.box_width, asked.pixel
+        )
+    except (ValueError, LookupError, OSError, RuntimeError) as error:
+        sys.exit(str(error).splitlines()[0])
+    if asked.json:
+        print(json.dumps(found))
+        return
+    print(f"{found['n']} fronts")
+    for method, rows in found["series"].items():
+        last = pd.DataFrame(rows).groupby("rgi_id").tail(1)
+        print(f"{method}: {found['used'][method]} used")
+        print(last.to_string(index=False, float_format="{:,.1f}".format))
+    for one in found["refused"]:
+        print(f"refused by {one['method']}: {one['rgi_id']} {one['time']}: {one['reason']}")
+
+
+if __name__ == "__main__":
+    main()

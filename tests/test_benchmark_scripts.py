@@ -1,0 +1,86 @@
+"""The scripts that measure any file of outlines or fronts: drawn ones have known answers, real ones published ones."""
+
+import json
+import subprocess
+import sys
+
+import geopandas as gpd
+import pytest
+import shapely
+
+from glacier_nb import datasets, terminus
+
+CRS = "EPSG:32633"
+
+
+def run(root, script, *arguments):
+    """One JSON object, as a user gets it."""
+    done = subprocess.run(
+        [sys.executable, root / "benchmarks" / f"{script}.py", *map(str, arguments), "--json"],
+        capture_output=True, text=True,
+    )  # fmt: skip
+    return json.loads(done.stdout) if done.returncode == 0 else done.stderr.strip()
+
+
+@pytest.fixture
+def square(tmp_path):
+    """A glacier of 4 km2 with a hole of 1 km2; at the later date a bow tie, half as large as the square."""
+    ring = shapely.box(500_000, 7_000_000, 502_000, 7_002_000) - shapely.box(500_500, 7_000_500, 501_500, 7_001_500)
+    tie = shapely.Polygon([(500_000, 7e6), (502_000, 7_002_000), (502_000, 7e6), (500_000, 7_002_000)])
+    frame = gpd.GeoDataFrame({"name": ["a", "a"], "year": [2000, 2020]}, geometry=[ring, tie], crs=CRS)
+    frame.to_file(tmp_path / "square.gpkg")
+    return tmp_path / "square.gpkg"
+
+
+def test_outlines_of_a_drawn_glacier(root, square):
+    found = run(root, "outlines", "--outlines", square)
+    scale = 0.9996**2  # of UTM on its central meridian
+    assert (found["n"], found["glaciers"], found["invalid_fixed"]) == (2, 1, 1)
+    assert found["by_date"] == pytest.approx({"2000-07-01": 3 / scale, "2020-07-01": 2 / scale}, rel=1e-4)
+    assert found["area_km2"] == found["by_date"]["2020-07-01"]
+
+
+def test_outlines_of_sixteen_real_polygons(root, data):
+    found = run(root, "outlines", "--outlines", data / "glims_hochalmkees" / "glims_polygons.shp")
+    assert (found["n"], found["glaciers"]) == (16, 1)
+    frame = gpd.read_file(data / "glims_hochalmkees" / "glims_polygons.shp")
+    published = frame.groupby("anlys_id").agg({"db_area": "first", "src_date": "first"})
+    published = published.groupby(published["src_date"].str[:10])["db_area"].mean()
+    assert found["by_date"] == pytest.approx(published.to_dict(), rel=1e-3)
+
+
+def test_fronts_of_a_drawn_glacier(root, tmp_path):
+    lines = [shapely.LineString([(500_000, y), (503_000, y)]) for y in (7_000_000, 7_000_400, 7_000_300)]
+    dates = ["2001-08-01", "2003-08-01", "2002-08-01"]
+    short = shapely.LineString([(501_400, 7_000_000), (501_600, 7_000_000)])
+    frame = gpd.GeoDataFrame({"Date": [*dates, "2004-08-01"]}, geometry=[*lines, short], crs=CRS)
+    frame.to_file(tmp_path / "fronts.gpkg")
+    along = gpd.GeoDataFrame(geometry=[shapely.LineString([(501_500, 7_003_000), (501_500, 6_998_000)])], crs=CRS)
+    along.to_file(tmp_path / "line.gpkg")
+    files = ("--fronts", tmp_path / "fronts.gpkg", "--centreline", tmp_path / "line.gpkg")
+    found = run(root, "fronts", *files, "--box-width", 2000)
+    assert found["n"] == 4 and found["used"] == {"box": 3, "centreline": 4}
+    (no,) = found["refused"]
+    assert no["method"] == "box" and no["time"] == "2004-08-01" and no["reason"]
+    for method, rows in found["series"].items():
+        ends = {row["time"]: row["position_m"] for row in rows}
+        retreat = {"2001-08-01": 0, "2002-08-01": -300, "2003-08-01": -400}
+        assert {day: ends[day] for day in retreat} == pytest.approx(retreat, rel=5e-4), method  # the scale of UTM
+
+
+def test_fronts_of_jakobshavn(root, data, tmp_path, monkeypatch):
+    monkeypatch.setenv("GLACIER_NB_DATA", str(data))
+    real = datasets.shapes("measures-termini", "NSIDC-0642-3")
+    real.to_file(tmp_path / "fronts.gpkg")
+    terminus.draw_centreline(real, (-150_000.0, -2_268_000.0)).to_file(tmp_path / "line.gpkg")
+    files = ("--fronts", tmp_path / "fronts.gpkg", "--centreline", tmp_path / "line.gpkg")
+    found = run(root, "fronts", *files, "--box-width", 4000)
+    assert found["n"] == 9 and not found["refused"]
+    assert all(-12_500 < rows[-1]["position_m"] < -7_000 for rows in found["series"].values())
+
+
+@pytest.mark.parametrize(("script", "option"), [("outlines", "--outlines"), ("fronts", "--fronts")])
+def test_a_file_that_is_not_there_is_one_line(root, tmp_path, script, option):
+    more = ("--centreline", tmp_path / "no.gpkg", "--box-width", 100) if script == "fronts" else ()
+    said = run(root, script, option, tmp_path / "no.gpkg", *more)
+    assert said == f"no file or folder {tmp_path / 'no.gpkg'}: give the path of the data"
