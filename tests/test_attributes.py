@@ -1,0 +1,96 @@
+"""Attributes of an inventory: closed forms on a tilted plane, RGI 7.0's own on real glaciers."""
+
+import geopandas as gpd
+import numpy as np
+import odc.geo.xr
+import pytest
+import rioxarray
+import shapely
+import xarray as xr
+from odc.geo.geobox import GeoBox
+
+from glacier_nb import attributes
+
+CRS = "EPSG:32632"
+GRID = GeoBox.from_bbox((500_000, 5_000_000, 504_000, 5_006_000), CRS, resolution=20)
+
+
+def plane(tilt: float, azimuth: float) -> xr.DataArray:
+    """A plane that falls by `tilt` (degrees) towards `azimuth` (degrees from north)."""
+    zero = odc.geo.xr.xr_zeros(GRID, dtype="float32")
+    down = (zero.x - 502_000) * np.sin(np.radians(azimuth)) + (zero.y - 5_003_000) * np.cos(np.radians(azimuth))
+    return (zero + 3000 - np.tan(np.radians(tilt)) * down).astype("float32").odc.assign_crs(CRS)
+
+
+BOX = gpd.GeoDataFrame({"rgi_id": ["a"]}, geometry=[shapely.box(501_010, 5_001_010, 503_010, 5_005_010)], crs=CRS)
+
+
+@pytest.mark.parametrize(("azimuth", "sector"), [(0, 1), (45, 2), (90, 3), (180, 5), (270, 7), (340, 1), (330, 8)])
+def test_a_tilted_plane(azimuth, sector):
+    found = attributes.attributes(BOX, plane(12.0, azimuth)).iloc[0]
+    assert found.slope_deg == pytest.approx(12.0, abs=0.01)
+    assert (found.aspect_deg - azimuth + 180) % 360 - 180 == pytest.approx(0, abs=0.01)
+    assert found.aspect_sec == sector
+    off = 10 * (np.sin(np.radians(azimuth)) + np.cos(np.radians(azimuth)))  # how far down the box's middle lies
+    assert found.zmean_m == pytest.approx(3000 - np.tan(np.radians(12.0)) * off, abs=0.05)
+    assert found.zmin_m < found.zmed_m < found.zmax_m
+    assert found.area_km2 == pytest.approx(8 / 0.9996**2, rel=1e-4)
+    assert found.perimeter_m == pytest.approx(12_000 / 0.9996, rel=1e-4)
+    assert found.dem_seen == pytest.approx(1)
+    assert (found.utm_zone, found.cenlon) == (32, pytest.approx(9.025, abs=0.01))
+
+
+def test_the_longest_line_runs_down_the_middle():
+    line = attributes.longest(BOX, plane(12.0, 180)).iloc[0]
+    heights = [coordinate[1] for coordinate in line.coords]
+    assert heights[0] > heights[-1]  # from up-glacier to down-glacier
+    assert 4000 - 80 <= line.length <= 2000 + 2000 * np.sqrt(2)  # edge to edge, at most by eight neighbours to a corner
+    middle = line.intersection(shapely.box(501_010, 5_002_000, 503_010, 5_004_000))
+    assert np.abs(shapely.get_coordinates(middle)[:, 0] - 502_010).max() < 500
+
+
+def test_hypsometry_sums_to_the_area():
+    table = attributes.hypsometry(BOX, plane(12.0, 90), step=50.0)
+    assert table.sum(axis=1)["a"] == pytest.approx(8e6, rel=1e-9)
+    assert set(np.diff(table.columns)) == {50.0}
+    inner = table.loc["a"].iloc[
+        1:-1
+    ]  # full bands of a plane are alike: 50 m / tan(12 deg) x 4 km, to a column of pixels
+    assert inner.to_numpy() == pytest.approx(4000 * 50 / np.tan(np.radians(12.0)), abs=4000 * 20)
+
+
+def test_debris_share_and_what_the_dem_does_not_hold():
+    ground = plane(12.0, 180)
+    cover = (ground.x < 502_000).astype("float32") * xr.ones_like(ground)
+    half = ground.where(ground.y > 5_003_010)
+    found = attributes.attributes(BOX, half, cover.odc.assign_crs(CRS)).iloc[0]
+    assert found.debris_share == pytest.approx((502_000 - 501_010) / 2000, abs=1e-6)
+    assert found.dem_seen == pytest.approx(0.5, abs=0.003)
+    away = BOX.set_geometry(BOX.translate(100_000))
+    lost = attributes.attributes(away, ground).iloc[0]
+    assert np.isnan([lost.zmin_m, lost.slope_deg, lost.lmax_m, lost.termlon]).all() and lost.dem_seen == 0
+
+
+def test_degrees_are_refused():
+    degrees = odc.geo.xr.xr_zeros(GeoBox.from_bbox((9, 45, 9.1, 45.1), "EPSG:4326", resolution=0.01))
+    with pytest.raises(ValueError, match="EPSG:32632"):
+        attributes.attributes(BOX, degrees)
+
+
+def test_beside_rgi_7_on_twenty_real_glaciers(data):
+    """RGI took COPDEM30 of about 2013, this is SRTM of 2000: what differs is the thinning between, some 20 m."""
+    folder = data / "oggm_sample" / "test-files"
+    dem = rioxarray.open_rasterio(folder / "hef_srtm.tif", masked=True).squeeze("band", drop=True)
+    ground = dem.astype("float32").rio.reproject(CRS, resolution=30, resampling=1)
+    ground = xr.DataArray(ground.values, {"y": ground.y, "x": ground.x}, ("y", "x")).odc.assign_crs(CRS)
+    rgi = gpd.read_file(folder / "rgi7" / "rgi7g_hef_complex.shp")
+    found = attributes.attributes(rgi, ground)
+    seen = found.dem_seen > 0.999
+    rgi, found = rgi[seen], found[seen]
+    assert len(found) >= 18
+    assert (found.area_km2 / rgi.area_km2).to_numpy() == pytest.approx(1, abs=5e-3)
+    thinning = found.zmed_m - rgi.zmed_m
+    assert 0 < thinning.median() < 30 and thinning.abs().max() < 60
+    turn = (found.aspect_deg - rgi.aspect_deg + 180) % 360 - 180
+    assert turn.abs().max() < 20 and (found.slope_deg - rgi.slope_deg).abs().max() < 3
+    assert (found.lmax_m / rgi.lmax_m).median() == pytest.approx(1, abs=0.1)
