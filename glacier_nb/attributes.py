@@ -130,7 +130,7 @@ def _centreline(shape: shapely.Geometry | None, elevation: xr.DataArray) -> shap
 def _zonal(layer: xr.DataArray, shapes: gpd.GeoDataFrame, ask: list[str]) -> pd.DataFrame:
     """Statistics of a layer inside shapes, each pixel weighed by the share of it inside; one column each."""
     left, bottom, right, top = layer.odc.geobox.boundingbox.bbox
-    values = np.asarray(layer.compute().data, "float64")
+    values = np.asarray(layer.transpose("y", "x").compute().data, "float64")
     source = NumPyRasterSource(values, left, bottom, right, top, nodata=np.nan, srs_wkt=shapes.crs.to_wkt())
     frame = shapes[["geometry"]].reset_index(drop=True)
     return exactextract.exact_extract(source, frame, ask, output="pandas")
