@@ -34,8 +34,8 @@ def attributes(
     crs.metres(elevation.odc.geobox)
     here = outlines.to_crs(str(elevation.odc.geobox.crs))
     terrain = features.stack(xr.Dataset({"elevation": elevation}), ["slope", "sin_aspect", "cos_aspect"])
-    found = _zonal(elevation, here, ["min", "max", "median", "mean", "count"]).add_suffix("_z")
-    slope, sine, cosine = (_zonal(layer, here, ["mean"])["mean"] for layer in terrain)
+    found = _zonal(elevation, here, ["min", "max", "median", "mean", "count"]).astype(float)
+    slope, sine, cosine = (_zonal(layer, here, ["mean"])["mean"].astype(float) for layer in terrain)
     angle = np.degrees(np.arctan2(sine, cosine)) % 360
     flat = np.hypot(sine, cosine) < 1e-3
     sector = np.where(angle.isna() | flat, 9, np.floor((angle + 22.5) % 360 / 45) + 1).astype(int)
@@ -50,12 +50,12 @@ def attributes(
         perimeter_m=[length for _, length in globe],
         cenlon=centre.x.to_numpy(), cenlat=centre.y.to_numpy(),
         utm_zone=((centre.x // 6 + 30) % 60 + 1).astype(int).to_numpy(),
-        zmin_m=found["min_z"].to_numpy(), zmax_m=found["max_z"].to_numpy(),
-        zmed_m=found["median_z"].to_numpy(), zmean_m=found["mean_z"].to_numpy(),
+        zmin_m=found["min"].to_numpy(), zmax_m=found["max"].to_numpy(),
+        zmed_m=found["median"].to_numpy(), zmean_m=found["mean"].to_numpy(),
         slope_deg=slope.to_numpy(), aspect_deg=np.where(flat, np.nan, angle), aspect_sec=sector,
         lmax_m=lines.length.to_numpy() / np.sqrt(crs.scale(here)),
         termlon=ends.x.to_numpy(), termlat=ends.y.to_numpy(),
-        dem_seen=(found["count_z"].to_numpy() * pixel / here.area.to_numpy()).clip(0, 1),
+        dem_seen=(found["count"].to_numpy() * pixel / here.area.to_numpy()).clip(0, 1),
     )  # fmt: skip
     if debris is not None:
         crs.metres(debris.odc.geobox)

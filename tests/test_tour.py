@@ -3,6 +3,8 @@
 import json
 import pathlib
 import re
+import subprocess
+import sys
 
 import geopandas as gpd
 import numpy as np
@@ -71,9 +73,11 @@ def test_every_page_opens_in_silence(toured, opened):
 @pytest.mark.slow
 def test_five_landscapes_meet_the_bars(tmp_path):
     """Median of five seeds that the network never saw: the bars of the demo."""
-    found = [
-        json.loads((tour.run(seed, tmp_path / str(seed)).parent / "summary.json").read_text()) for seed in range(1, 6)
-    ]
+    found = []
+    for seed in range(1, 6):  # as a user runs it: the memory of the tests' own process is not the demo's
+        out = tmp_path / str(seed)
+        subprocess.run([sys.executable, "-m", "glacier_nb", "demo", "--seed", str(seed), "--out", out], check=True)
+        found.append(json.loads((out / "summary.json").read_text()))
     median = {
         key: np.median([one[key] for one in found])
         for key in ("debris_recall", "front_error_px", "front_error_px_melange")
