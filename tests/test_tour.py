@@ -10,7 +10,7 @@ import geopandas as gpd
 import numpy as np
 import pytest
 
-from glacier_nb import batch, tour
+from glacier_nb import batch
 
 KEYS = {
     "seconds", "first_map_seconds", "peak_memory_mb", "area_error_percent", "area_change_error_points", "debris_recall",
