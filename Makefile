@@ -6,7 +6,7 @@ bin := .venv/bin
 export OMP_NUM_THREADS ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run test test-slow check lock clean
+.PHONY: help demo run systems test test-slow check lock clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -24,6 +24,9 @@ demo: .venv/.installed  ## map the embedded region and write out/demo/index.html
 
 run: .venv/.installed  ## the same on a real place: make run REGION=Aletsch YEARS=2017,2024
 	$(bin)/python -m glacier_nb run --region "$(REGION)" --years "$(YEARS)" --out $(OUT)
+
+systems: .venv/.installed  ## try every system out: parameters, time, memory, eight patches to learn (40 minutes)
+	$(bin)/python -m glacier_nb systems --table
 
 test: .venv/.installed  ## the tests (20 minutes at most on two cores)
 	$(bin)/python -m pytest -m "not slow" $(ARGS)

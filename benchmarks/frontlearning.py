@@ -21,7 +21,7 @@ from PIL import Image, ImageFilter, ImageOps
 from skimage.morphology import skeletonize
 from tqdm import tqdm
 
-from glacier_nb import clean, metrics, predict, weights
+from glacier_nb import metrics, paths, predict, weights
 
 MARGIN = (30, 24)
 
@@ -67,7 +67,7 @@ def deviations(image: pathlib.Path, truth: pathlib.Path, row: weights.Weights) -
         raise ValueError(f"{truth.name} has no front inside the margin of {MARGIN} pixels")
     features = xr.DataArray(picture[None], dims=("feature", "y", "x"), coords={"feature": ["grey"]})
     chance = predict.front(features, "mohajerani2019", row, window=512, progress=False).values
-    path = clean.minimum_cost_path(1 - chance, MARGIN)
+    path = paths.minimum_cost(1 - chance, MARGIN)
     if chance[tuple(path.T)].max() < 0.5:
         return None
     path = path[(path[:, 1] >= true[:, 1].min()) & (path[:, 1] <= true[:, 1].max())]

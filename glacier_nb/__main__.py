@@ -59,19 +59,27 @@ def run_command(arguments: argparse.Namespace) -> int:
 
 
 def systems_command(arguments: argparse.Namespace) -> int:
-    """Print the card of one system, or the list of all."""
-    from glacier_nb import systems
+    """Print the card of one system, the list of all, or what came of trying them out."""
+    from glacier_nb import systems, trials
 
     rows = [systems.find(arguments.name)] if arguments.name else systems.SYSTEMS
+    if arguments.table:
+        for line in trials.lines(trials.table(rows)):
+            print(line, flush=True)
+        return 0
     cards = [systems.card(row) for row in rows]
     if arguments.json:
         print(json.dumps(cards, indent=1))
     elif arguments.name:
-        print("\n".join(f"{key:>22}  {value}" for key, value in cards[0].items()))
+        cost = trials.measure(rows[0], learn=False)
+        facts = {**cards[0], "size": f"{cost['weights_mb']} MB"}
+        facts["memory"] = f"{cost['forward_mb']} MB beside the weights, for one window of {cost['side']} pixels"
+        facts["speed"] = f"{cost['forward_s']} s for one window of {cost['side']} pixels on this machine"
+        print("\n".join(f"{key:>22}  {value}" for key, value in facts.items()))
     else:
         print(
             "\n".join(
-                f"{card['name']:<18} {card['task']:<8} {card['parameters']:>12,}  {card['citation']}" for card in cards
+                f"{card['name']:<38} {card['task']:<12} {card['parameters']:>12,}  {card['citation']}" for card in cards
             )
         )
     return 0
@@ -121,6 +129,7 @@ def parser() -> argparse.ArgumentParser:
     one = commands.add_parser("systems", help="list the published systems, or print the card of one")
     one.add_argument("name", nargs="?", help="a system's name")
     one.add_argument("--json", action="store_true", help="machine-readable")
+    one.add_argument("--table", action="store_true", help="try each out: size, time, memory, eight patches to learn")
     one.set_defaults(call=systems_command)
 
     one = commands.add_parser("train", help="train the demo network again (about 20 minutes on two cores)")

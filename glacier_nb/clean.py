@@ -1,16 +1,18 @@
-"""Zone maps made plausible: specks and holes smaller than a real glacier or nunatak; one path along a front.
+"""Zone maps made plausible: specks and holes smaller than a real glacier or nunatak, lakes at a terminus.
 
 A system names its steps in order, each with its options; `clean.apply` takes them one after the other. Every step
-takes and returns zones (zone, y, x) whose probabilities sum to one wherever they did before; NaN stays NaN.
+takes and returns zones (zone, y, x) whose probabilities sum to one wherever they did before; NaN stays NaN. A step
+that asks for `layers` is given features (feature, y, x) and looks them up by name. More steps: `objects`, `crf`,
+`drainage`.
 """
 
+import inspect
 from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import odc.geo.xr  # noqa: F401  registers .odc.geobox
 import scipy.ndimage
 import xarray as xr
-from skimage.graph import MCP_Geometric
 
 ICE = ("glacier", "debris cover")
 LAND = ("rock", "rock glacier")
@@ -20,15 +22,30 @@ FOUR = scipy.ndimage.generate_binary_structure(2, 1)
 Steps = Sequence[tuple[Callable[..., xr.DataArray], Mapping]]
 
 
-def apply(zones: xr.DataArray, steps: Steps) -> xr.DataArray:
-    """`zones` after each (function, options) of `steps`; attrs are kept and "clean" says what was done."""
+def apply(zones: xr.DataArray, steps: Steps, layers: xr.DataArray | None = None) -> xr.DataArray:
+    """`zones` after each (function, options) of `steps`; attrs are kept and "clean" says what was done.
+
+    layers: features (feature, y, x) on the grid of `zones`, for the steps that ask for them; they may hold more than
+    the system's inputs. LookupError where a step asks for a layer that is not there, ValueError on another grid.
+    """
+    if layers is not None and layers.shape[1:] != zones.shape[1:]:
+        raise ValueError(f"layers of {layers.shape[1:]} and zones of {zones.shape[1:]} pixels: put them on one GeoBox")
     told = [
         f"{step.__name__}({', '.join(f'{key}={value}' for key, value in options.items())})" for step, options in steps
     ]
     attrs = zones.attrs
     for step, options in steps:
-        zones = step(zones, **options)
+        given = {"layers": layers} if "layers" in inspect.signature(step).parameters else {}
+        zones = step(zones, **given, **options)
     return zones.assign_attrs(attrs, clean=", ".join(told))
+
+
+def layer(layers: xr.DataArray | None, name: str, step: str) -> np.ndarray:
+    """The feature `name` (y, x) as float64; LookupError where `step` asks for one that is not there."""
+    there = [] if layers is None else [str(known) for known in layers.feature.values]
+    if name not in there:
+        raise LookupError(f"{step} needs the layer {name!r}, given {there or 'none'}: add it to features.stack(...)")
+    return layers.sel(feature=name).values.astype(float)
 
 
 def specks(zones: xr.DataArray, min_area: float = 10_000.0, names: Sequence[str] = ICE) -> xr.DataArray:
@@ -37,8 +54,8 @@ def specks(zones: xr.DataArray, min_area: float = 10_000.0, names: Sequence[str]
     10 000 m2 is the smallest glacier an inventory lists: RGI 7.0, doi:10.5067/f6jmovy5navz. Ice melange fills a
     fjord from wall to wall, so that a speck of it is shaded ice or single bergs.
     """
-    body = _share(zones, names)
-    return _without(zones, names, _small(body >= 0.5, EIGHT, min_area / _pixel_area(zones)))
+    body = share(zones, names)
+    return reshare(zones, names, small(body >= 0.5, EIGHT, min_area / pixel_area(zones)))
 
 
 def holes(zones: xr.DataArray, max_area: float = 10_000.0) -> xr.DataArray:
@@ -46,13 +63,13 @@ def holes(zones: xr.DataArray, max_area: float = 10_000.0) -> xr.DataArray:
 
     Water and unseen pixels are no land, so a lake and a cloud stay; so does land on the edge of the map.
     """
-    ice, land = _share(zones, ICE), _share(zones, LAND)
+    ice, land = share(zones, ICE), share(zones, LAND)
     bodies, _ = scipy.ndimage.label(land > np.maximum(ice, 0.5 * (1 - ice)), FOUR)
     rim = scipy.ndimage.grey_dilation(bodies, footprint=EIGHT) * ((bodies == 0) & ~(ice >= 0.5))
     framed = np.unique(np.r_[rim.ravel(), bodies[[0, -1]].ravel(), bodies[:, [0, -1]].ravel()])
-    small = _small(bodies > 0, FOUR, max_area / _pixel_area(zones) + 1) & ~np.isin(bodies, framed)
+    little = small(bodies > 0, FOUR, max_area / pixel_area(zones) + 1) & ~np.isin(bodies, framed)
     others = tuple(name for name in zones.zone.values if name not in ICE)
-    return _without(zones, others, small)
+    return reshare(zones, others, little)
 
 
 def median(zones: xr.DataArray, size: int = 3) -> xr.DataArray:
@@ -69,36 +86,83 @@ def median(zones: xr.DataArray, size: int = 3) -> xr.DataArray:
     return zones.copy(data=values)
 
 
-def minimum_cost_path(cost: np.ndarray, margin: tuple[int, int] = (0, 0)) -> np.ndarray:
-    """The cheapest way from the left side to the right: pixels (n, 2) as (row, column), left to right.
+def largest(zones: xr.DataArray, names: Sequence[str] = ICE) -> xr.DataArray:
+    """Only the largest body of `names` (8-connected, probability 0.5 and more) stays; the others become the rest.
 
-    cost: (y, x), 0 on a front and 1 off it; NaN counts as 1. The path steps to any of eight neighbours (diagonals
-    weigh sqrt 2) and keeps off the `margin` (rows, columns) on each side. Mohajerani 2019, doi:10.3390/rs11010074.
-    ValueError where the margin leaves nothing.
-
-    >>> cost = np.ones((5, 4)); cost[2] = 0
-    >>> minimum_cost_path(cost).tolist()
-    [[2, 0], [2, 1], [2, 2], [2, 3]]
+    Baumhoer et al. 2019, doi:10.3390/rs11212529, for land ice; Gourmelon et al. 2022, doi:10.5194/essd-14-4287-2022,
+    for the ocean.
     """
-    rows, columns = margin
-    inner = np.nan_to_num(cost, nan=1.0)[rows : cost.shape[0] - rows, columns : cost.shape[1] - columns]
-    if min(inner.shape) < 2:
-        raise ValueError(
-            f"a margin of {rows} rows and {columns} columns leaves nothing of {cost.shape}: take a smaller one"
-        )
-    graph = MCP_Geometric(inner + 1e-3)  # a length where nothing else decides
-    costs, _ = graph.find_costs([(row, 0) for row in range(inner.shape[0])])
-    end = (int(np.argmin(costs[:, -1])), inner.shape[1] - 1)
-    return np.add(graph.traceback(end), margin)
+    bodies, _ = scipy.ndimage.label(share(zones, names) >= 0.5, EIGHT)
+    sizes = np.bincount(bodies.ravel())
+    sizes[0] = 0
+    return reshare(zones, names, (bodies > 0) & (bodies != sizes.argmax()))
 
 
-def _share(zones: xr.DataArray, names: Sequence[str]) -> np.ndarray:
+def enclosed(zones: xr.DataArray, names: Sequence[str], max_area: float = np.inf) -> xr.DataArray:
+    """All else (4-connected) that `names` enclose becomes them, up to `max_area` (m2): islands of any zone.
+
+    Unseen pixels are neither filled nor a wall: what touches them or the map's edge is not enclosed.
+    """
+    body = share(zones, names)
+    others, _ = scipy.ndimage.label(~(body >= 0.5), FOUR)
+    edge = [others[np.isnan(body)], others[[0, -1]].ravel(), others[:, [0, -1]].ravel()]
+    inside = small(others > 0, FOUR, max_area / pixel_area(zones) + 1) & ~np.isin(others, np.concatenate(edge))
+    return reshare(zones, names, inside, 1.0)
+
+
+def lake_termini(
+    zones: xr.DataArray,
+    layers: xr.DataArray,
+    threshold: float = 0.3,
+    min_area: float = 10_000.0,
+    names: Sequence[str] = ICE,
+) -> xr.DataArray:
+    """Open water by NDWI that reaches from the glacier's edge into its map is a lake at its terminus: no ice.
+
+    Water (8-connected, the layer "ndwi" above `threshold`, `min_area` in m2 and more) that touches pixels outside
+    `names` is taken from them; ponds within the ice stay. Xie et al. 2020, doi:10.1109/ACCESS.2020.2991187, do so by
+    NDWI and do not say how; McFeeters 1996 parts water from land at 0, but snow and ice pass that too.
+    """
+    ice = share(zones, names) >= 0.5
+    water = layer(layers, "ndwi", "lake_termini") > threshold
+    bodies, count = scipy.ndimage.label(water, EIGHT)
+    pixels = np.bincount(bodies.ravel(), minlength=count + 1) >= min_area / pixel_area(zones)
+    rim = scipy.ndimage.binary_dilation(~ice & ~np.isnan(share(zones, names)), EIGHT)
+    reaches = np.bincount(bodies[rim], minlength=count + 1) > 0
+    lake = (pixels & reaches)[bodies] & water & ice
+    return reshare(zones, ("lake",), lake, 1.0) if "lake" in zones.zone.values else reshare(zones, names, lake)
+
+
+def share(zones: xr.DataArray, names: Sequence[str]) -> np.ndarray:
     """Summed probability (y, x) of those of `names` that the map has; NaN where unseen."""
     present = [name for name in zones.zone.values if name in names]
     return zones.sel(zone=present).sum("zone", skipna=False).values + zones.isel(zone=0).values * 0
 
 
-def _pixel_area(zones: xr.DataArray) -> float:
+def reshare(
+    zones: xr.DataArray, names: Sequence[str], where: np.ndarray, part: float | np.ndarray = 0.0
+) -> xr.DataArray:
+    """`zones` with `part` of the sum for `names` at the pixels `where`, and all else for the other zones.
+
+    Both groups keep their proportions inside; where a group had nothing, its zones share alike. part: 0-1, one or
+    one per pixel of `where`. Where the map has none of `names`, or nothing else, nothing changes.
+    """
+    group = np.isin(zones.zone.values, list(names))
+    if group.all() or not group.any():
+        return zones
+    values = zones.values.copy()
+    here = values[:, where].astype(float)
+    total = here.sum(axis=0)
+    for chosen, amount in ((group, part), (~group, 1 - np.asarray(part))):
+        mine = here[chosen]
+        held = mine.sum(axis=0)
+        inner = np.where(held > 0, mine / np.where(held > 0, held, 1), 1 / chosen.sum())
+        here[chosen] = inner * amount * total
+    values[:, where] = here
+    return zones.copy(data=values)
+
+
+def pixel_area(zones: xr.DataArray) -> float:
     """Area of a pixel in m2; ValueError in degrees."""
     geobox = zones.odc.geobox
     if geobox is None or geobox.crs is None or not geobox.crs.projected:
@@ -108,19 +172,7 @@ def _pixel_area(zones: xr.DataArray) -> float:
     return abs(geobox.resolution.x * geobox.resolution.y)
 
 
-def _small(mask: np.ndarray, structure: np.ndarray, pixels: float) -> np.ndarray:
-    """Those bodies of `mask` that have fewer than `pixels`."""
+def small(mask: np.ndarray, structure: np.ndarray, pixels: float) -> np.ndarray:
+    """Those bodies of a boolean `mask` (y, x), connected by `structure`, that have fewer than `pixels`."""
     bodies, _ = scipy.ndimage.label(mask, structure)
     return ((np.bincount(bodies.ravel()) < pixels)[bodies]) & mask
-
-
-def _without(zones: xr.DataArray, names: Sequence[str], where: np.ndarray) -> xr.DataArray:
-    """`zones` with no probability for `names` at the pixels `where`; the other zones share it as they stand."""
-    values = zones.values.copy()
-    gone = np.isin(zones.zone.values, names)
-    here = values[:, where]
-    kept = np.where(gone[:, None], 0, here)
-    left = kept.sum(axis=0)
-    share = np.where(left > 0, kept / np.where(left > 0, left, 1), (~gone / max(1, (~gone).sum()))[:, None])
-    values[:, where] = share * here.sum(axis=0)
-    return zones.copy(data=values)

@@ -1,160 +1,178 @@
-"""A scene to named layers (bands, indices, terrain, radar), each a row with what it needs and its citation."""
+"""A scene to named layers (bands, indices, terrain, radar), each a row with what it needs and its citation.
+
+Formulas stand in `formulas`, and by kind in `terrain`, `tasseled`, `contrast` and `textures`.
+"""
 
 import difflib
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+import functools
+from collections.abc import Sequence
 
 import dask.array as da
 import numpy as np
 import xarray as xr
+from odc.geo.geobox import GeoBox
 from odc.geo.xr import assign_crs
-from PIL import Image, ImageFilter, ImageOps
 
-EPS = 1e-6
-_DARK = 1e-4  # smallest reflectance a ratio divides by: one count of Sentinel-2
+from glacier_nb import blocks, contrast, crs, formulas, tasseled, terrain
+from glacier_nb.formulas import Feature, Part
 
+DERIVATIVES = terrain.DERIVATIVES
+SMOOTHED = tuple(f"{name}_smoothed" for name in DERIVATIVES)
+TEXTURES = ("contrast", "dissimilarity", "homogeneity", "asm", "correlation", "entropy", "variance")
 
-@dataclass(frozen=True)
-class Feature:
-    """One layer: a formula over layers of the scene."""
+PARTS = (
+    Part(DERIVATIVES, ("elevation",), terrain.derivatives),
+    Part(SMOOTHED, ("elevation",), functools.partial(terrain.derivatives, smooth=True)),
+    *(
+        Part(tuple(f"{band}_glcm_{name}" for name in TEXTURES), (band,), formulas.cooccurrences(radar=band == "vv"))
+        for band in ("pan", "nir", "vv")
+    ),
+)
+"""What is neither a variable of the scene nor `instrument`, the number of a pixel's instrument in `tasseled.CAPS`."""
 
-    name: str
-    needs: tuple[str, ...]
-    """Variables of the scene, or derivatives of its elevation (`p q r s t tri`), in the formula's order."""
-    units: str
-    formula: Callable
-    """Arrays in the order of `needs` to one array; NaN in, NaN out."""
-    citation: str
-    whole: bool = False
-    """Whether the formula must see the whole scene at once (image statistics), not block by block."""
-
-
-DERIVATIVES = ("p", "q", "r", "s", "t", "tri")
-"""First (p, q) and second (r, s, t) derivatives of elevation (x east, y north), and its roughness."""
-
-
-def _difference(a, b):
-    """(a - b) / (a + b) of reflectances, in [-1, 1]; negative reflectances (sensor noise) count as dark."""
-    a, b = np.maximum(a, 0.0), np.maximum(b, 0.0)
-    return np.clip((a - b) / (a + b + EPS), -1.0, 1.0)
-
-
-def _ratio(a, b):
-    return np.maximum(a, _DARK) / np.maximum(b, _DARK)
-
-
-def _decibels(power):
-    return 10.0 * np.log10(np.maximum(power, 1e-6))
-
-
-def _weighted(*weights):
-    return lambda *bands: sum(np.float32(w) * band for w, band in zip(weights, bands, strict=True))
-
-
-def _slope(p, q):
-    return np.degrees(np.arctan(np.hypot(p, q)))
-
-
-def _per_steepness(value, p, q):
-    """`value` / |gradient|, 0 where the ground is flat and has no aspect."""
-    steep = np.hypot(p, q)
-    return np.where(steep > 1e-7, value / np.maximum(steep, 1e-7), 0.0 * steep)
-
-
-def _hillshade(p, q, zenith=45.0, azimuth=315.0):
-    z, a = np.radians(zenith), np.radians(azimuth)
-    light = np.cos(z) - np.sin(z) * (p * np.sin(a) + q * np.cos(a))  # cos z cos S + sin z sin S cos(a - A)
-    return np.maximum(light / np.sqrt(1.0 + p**2 + q**2), 0.0)
-
-
-def _curvature(above: Callable, below: Callable):
-    """-`above` / `below` of the derivatives, 0 where the ground is flat."""
-
-    def formula(p, q, r, s, t):
-        g = p**2 + q**2
-        return np.where(g > 1e-14, -above(p, q, r, s, t) / np.maximum(below(g), 1e-30), 0.0 * g)
-
-    return formula
-
-
-def _along(p, q, r, s, t):
-    return p**2 * r + 2 * p * q * s + q**2 * t
-
-
-def _across(p, q, r, s, t):
-    return q**2 * r - 2 * p * q * s + p**2 * t
-
-
-def _mean_curvature(p, q, r, s, t):
-    return -((1 + q**2) * r - 2 * p * q * s + (1 + p**2) * t) / (2 * (1 + p**2 + q**2) ** 1.5)
-
-
-def _unsphericity(p, q, r, s, t):
-    gaussian = (r * t - s**2) / (1 + p**2 + q**2) ** 2
-    return np.sqrt(np.maximum(_mean_curvature(p, q, r, s, t) ** 2 - gaussian, 0.0))
-
-
-def _grey(green, red):
-    """Visible light as eight-bit image, through Pillow's equalize, autocontrast, SMOOTH and EDGE_ENHANCE, over 255."""
-    light = 0.5 * (green + red)
-    image = Image.fromarray(np.uint8(np.clip(np.nan_to_num(light), 0, 1) * 255))
-    image = ImageOps.autocontrast(ImageOps.equalize(image))
-    image = image.filter(ImageFilter.SMOOTH).filter(ImageFilter.EDGE_ENHANCE)
-    return np.where(np.isnan(light), np.nan, np.asarray(image, "float32") / 255)
-
-
-_BANDS = ("blue", "green", "red", "nir", "swir16", "swir22")
 _SURFACE = ("p", "q", "r", "s", "t")
+_POLARISATIONS = ("vv", "vh", "hh", "hv")
+_ORBITS = tuple(f"{pol}_{orbit}" for pol in ("copol", "crosspol") for orbit in ("ascending", "descending"))
 _FLORINSKY = "Florinsky 2017, doi:10.1177/0309133317733667"
-_TASSELED = "Shi and Xu 2019, IEEE JSTARS 12, for Sentinel-2"
+_DL4GAM = "Diaconu et al., DL4GAM, github.com/dcodrut/dl4gam_alps: of the smoothed surface, terrain.smoothed"
+_RILEY = "Riley et al. 1999, Intermountain Journal of Sciences 5"
+_PAUL = "Paul et al. 2013, doi:10.3189/2013AoG63A296"
+_GLAVITU = "Maslov et al. 2025, doi:10.1038/s41467-024-54956-x: log10(power + 1e-6)"
+_CAFFE = "-20 to 5 dB, cross-polarised -28 to -3 dB: our choice, near the mean grey 0.305 of Gourmelon et al. 2022"
+_CALFIN = "Cheng et al. 2021, doi:10.5194/tc-15-1663-2021; the operator is ours: "
+_LOEBEL = "Loebel et al. 2022, doi:10.1109/TGRS.2022.3208454: 0.1 to 98 percentile in eight bits"
+_ZHANG = "Zhang et al. 2021, doi:10.5194/tc-15-1827-2021: histogram normalised to a bell, then min-max"
+_HARALICK = "Haralick et al. 1973, doi:10.1109/TSMC.1973.4309314; window and greys are ours"
 _GIVEN = "as observed"
 
+
+def _given(*names: str, units: str = "1"):
+    return (Feature(name, (name,), units, lambda band: band, _GIVEN) for name in names)
+
+
 FEATURES = (
-    *(Feature(name, (name,), "1", lambda band: band, _GIVEN) for name in (*_BANDS, "vv", "vh", "hh", "hv")),
-    Feature("lwir11", ("lwir11",), "K", lambda band: band, _GIVEN),
-    Feature("elevation", ("elevation",), "m", lambda band: band, _GIVEN),
-    Feature("dh_dt", ("dh_dt",), "m a-1", lambda band: band, _GIVEN),
-    Feature("coherence", ("coherence",), "1", lambda band: band, _GIVEN),
-    Feature("red_swir16", ("red", "swir16"), "1", _ratio, "Paul et al. 2013, doi:10.3189/2013AoG63A296"),
-    Feature("nir_swir16", ("nir", "swir16"), "1", _ratio, "Paul et al. 2013, doi:10.3189/2013AoG63A296"),
-    Feature("ndsi", ("green", "swir16"), "1", _difference, "Dozier 1989, doi:10.1016/0034-4257(89)90101-6"),
-    Feature("ndsi_swir22", ("green", "swir22"), "1", _difference, "Diaconu et al. 2023: the NDSI with SWIR 2"),
-    Feature("ndwi", ("green", "nir"), "1", _difference, "McFeeters 1996, doi:10.1080/01431169608948714"),
-    Feature("ndvi", ("nir", "red"), "1", _difference, "Tucker 1979, doi:10.1016/0034-4257(79)90013-0"),
-    Feature(
-        "savi", ("nir", "red"), "1", lambda nir, red: 1.5 * (nir - red) / np.maximum(nir + red + 0.5, EPS),
-        "Huete 1988, doi:10.1016/0034-4257(88)90106-X",
+    *_given("coastal", *tasseled.BANDS, "rededge071", "rededge075", "rededge078", "nir08", "pan", "cirrus"),
+    *_given("lwir11", "lwir12", units="K"),
+    *_given(*_POLARISATIONS, *_ORBITS, "coherence", "coherence_ascending", "coherence_descending"),
+    *_given("elevation", units="m"),
+    *_given("dh_dt", units="m a-1"),
+    Feature("red_swir16", ("red", "swir16"), "1", formulas.ratio, _PAUL),
+    Feature("nir_swir16", ("nir", "swir16"), "1", formulas.ratio, _PAUL),
+    Feature("ndsi", ("green", "swir16"), "1", formulas.difference, "Dozier 1989, doi:10.1016/0034-4257(89)90101-6"),
+    Feature("mndwi", ("green", "swir16"), "1", formulas.difference, "Xu 2006, doi:10.1080/01431160600589179: the NDSI"),
+    Feature("ndsi_swir22", ("green", "swir22"), "1", formulas.difference, "Diaconu et al. 2023: the NDSI with SWIR 2"),
+    Feature("ndwi", ("green", "nir"), "1", formulas.difference, "McFeeters 1996, doi:10.1080/01431169608948714"),
+    Feature("ndvi", ("nir", "red"), "1", formulas.difference, "Tucker 1979, doi:10.1016/0034-4257(79)90013-0"),
+    Feature("savi", ("nir", "red"), "1", formulas.savi, "Huete 1988, doi:10.1016/0034-4257(88)90106-X"),
+    Feature("nbr", ("nir", "swir22"), "1", formulas.difference, "Key and Benson 2006, RMRS-GTR-164"),
+    *(
+        Feature(name, (*tasseled.BANDS, "instrument"), "1", tasseled.weighted(name), "by instrument: tasseled.CAPS")
+        for name in ("brightness", "greenness", "wetness")
     ),
-    Feature("nbr", ("nir", "swir22"), "1", _difference, "Key and Benson 2006, RMRS-GTR-164"),
-    Feature("brightness", _BANDS, "1", _weighted(0.3510, 0.3813, 0.3437, 0.7196, 0.2396, 0.1949), _TASSELED),
-    Feature("wetness", _BANDS, "1", _weighted(0.2578, 0.2305, 0.0883, 0.1071, -0.7611, -0.5308), _TASSELED),
-    Feature("grey", ("green", "red"), "1", _grey, "Mohajerani et al. 2019, doi:10.3390/rs11010074", whole=True),
-    Feature("slope", ("p", "q"), "degree", _slope, _FLORINSKY),
-    Feature("sin_aspect", ("p", "q"), "1", lambda p, q: _per_steepness(-p, p, q), "sine of aspect, from north"),
-    Feature("cos_aspect", ("p", "q"), "1", lambda p, q: _per_steepness(-q, p, q), "cosine of aspect, from north"),
+    Feature("slope", ("p", "q"), "degree", terrain.slope, _FLORINSKY),
+    Feature("aspect", ("p", "q"), "degree", terrain.aspect, "clockwise from north, 0 where flat"),
+    Feature("sin_aspect", ("p", "q"), "1", terrain.sin_aspect, "sine of aspect, from north"),
+    Feature("cos_aspect", ("p", "q"), "1", terrain.cos_aspect, "cosine of aspect, from north"),
     Feature(
-        "northness", ("p", "q"), "1", lambda p, q: -q / np.sqrt(1 + p**2 + q**2),
+        "northness", ("p", "q"), "1", terrain.northness,
         "cos(aspect) sin(slope): Kirchner et al. 2014 by Roberts-Pierel et al. 2022",
     ),
-    Feature("hillshade", ("p", "q"), "1", _hillshade, "Horn 1981, doi:10.1109/PROC.1981.11918; sun in the north-west"),
-    Feature("profile_curvature", _SURFACE, "m-1", _curvature(_along, lambda g: g * (1 + g) ** 1.5), _FLORINSKY),
-    Feature("tangential_curvature", _SURFACE, "m-1", _curvature(_across, lambda g: g * (1 + g) ** 0.5), _FLORINSKY),
-    Feature("planform_curvature", _SURFACE, "m-1", _curvature(_across, lambda g: g**1.5), _FLORINSKY),
-    Feature("mean_curvature", _SURFACE, "m-1", _mean_curvature, _FLORINSKY),
-    Feature("unsphericity_curvature", _SURFACE, "m-1", _unsphericity, _FLORINSKY),
-    Feature("ruggedness", ("tri",), "m", lambda tri: tri, "Riley et al. 1999, Intermountain Journal of Sciences 5"),
-    *(Feature(f"{name}_db", (name,), "dB", _decibels, "10 log10 of the power") for name in ("vv", "vh", "hh", "hv")),
-    Feature("vv_vh_db", ("vv", "vh"), "dB", lambda a, b: _decibels(a) - _decibels(b), "ratio of powers, in dB"),
-    Feature("hh_hv_db", ("hh", "hv"), "dB", lambda a, b: _decibels(a) - _decibels(b), "Baumhoer et al. 2019: HH / HV"),
+    Feature("southness", ("p", "q"), "1", lambda p, q: -terrain.northness(p, q), "northness turned round"),
+    Feature(
+        "hillshade", ("p", "q"), "1", terrain.hillshade,
+        "Horn 1981, doi:10.1109/PROC.1981.11918; sun in the north-west",
+    ),
+    Feature("profile_curvature", _SURFACE, "m-1", terrain.profile, _FLORINSKY),
+    Feature("tangential_curvature", _SURFACE, "m-1", terrain.tangential, _FLORINSKY),
+    Feature("planform_curvature", _SURFACE, "m-1", terrain.planform, _FLORINSKY),
+    Feature("mean_curvature", _SURFACE, "m-1", terrain.mean_curvature, _FLORINSKY),
+    Feature("unsphericity_curvature", _SURFACE, "m-1", terrain.unsphericity, _FLORINSKY),
+    Feature("curvature", ("r", "t"), "0.01 m-1", terrain.general, "Zevenbergen and Thorne 1987: -2 (D + E) x 100"),
+    Feature("sadi", ("sadi",), "m-1", lambda sadi: sadi, "slope-azimuth divergence, ours: see terrain.derivatives"),
+    Feature("ruggedness", ("tri",), "m", lambda tri: tri, _RILEY),
+    Feature("slope_smoothed", SMOOTHED[:2], "degree", terrain.slope, _DL4GAM),
+    Feature("sin_aspect_smoothed", SMOOTHED[:2], "1", terrain.sin_aspect, _DL4GAM),
+    Feature("cos_aspect_smoothed", SMOOTHED[:2], "1", terrain.cos_aspect, _DL4GAM),
+    Feature("planform_curvature_smoothed", SMOOTHED[:5], "m-1", terrain.planform, _DL4GAM),
+    Feature("profile_curvature_smoothed", SMOOTHED[:5], "m-1", terrain.profile, _DL4GAM),
+    Feature("ruggedness_smoothed", ("tri_smoothed",), "m", lambda tri: tri, _DL4GAM),
+    *(Feature(f"{name}_db", (name,), "dB", formulas.decibels, "10 log10 of the power") for name in _POLARISATIONS),
+    Feature("vv_vh_db", ("vv", "vh"), "dB", formulas.decibel_difference, "ratio of powers, in dB"),
+    Feature("hh_hv_db", ("hh", "hv"), "dB", formulas.decibel_difference, "Baumhoer et al. 2019: HH / HV"),
+    Feature("vv_vh", ("vv", "vh"), "1", formulas.power_ratio, "ratio of powers"),
+    Feature("hh_hv", ("hh", "hv"), "1", formulas.power_ratio, "ratio of powers"),
+    *(
+        Feature(f"{name}_amplitude", (name,), "1", lambda power: np.sqrt(np.maximum(power, 0.0)), "root of the power")
+        for name in _POLARISATIONS
+    ),
+    *(Feature(f"{name}_log", (name,), "1", formulas.logarithm, _GLAVITU) for name in (*_POLARISATIONS, *_ORBITS)),
+    *(
+        Feature(f"{name}_grey", (name,), "1", functools.partial(formulas.grey, low=low), _CAFFE)
+        for name, low in (("vv", -20.0), ("vh", -28.0), ("hh", -20.0), ("hv", -28.0))
+    ),
+    *(
+        Feature(f"{name}_clahe", (name,), "1", formulas.equalised(-20.0), "Periyasamy et al. 2022; clip 2: ours", True)
+        for name in ("vv", "hh")
+    ),
+    *(
+        Feature(name, bands, "1", contrast.pillow_grey, "Mohajerani et al. 2019, doi:10.3390/rs11010074", True)
+        for name, bands in (("grey", ("green", "red")), ("pan_grey", ("pan",)), ("green_grey", ("green",)))
+    ),
+    *(
+        Feature(f"{name}_stretched", (name,), "0-255", lambda band: contrast.eight_bit(band, 0.1, 98.0), _LOEBEL, True)
+        for name in ("coastal", *tasseled.BANDS, "pan", "lwir11", "lwir12")
+    ),
+    *(
+        Feature(f"{name}_minmax", (name,), "1", contrast.stretch, "Chu et al. 2022, doi:10.5194/tc-16-4273-2022", True)
+        for name in ("blue", "green", "red", "nir")
+    ),
+    *(
+        Feature(f"{name}_normalised", (name,), "1", contrast.bell, _ZHANG, True)
+        for name in ("pan", "red", "nir", "vv", "hh")
+    ),
+    Feature(
+        "calfin_stretched", ("nir",), "1", formulas.calfin(lambda grey: grey), _CALFIN + "0.1 to 99.9 percentile", True
+    ),
+    Feature(
+        "calfin_equalised", ("nir",), "1", formulas.calfin(functools.partial(contrast.clahe, clip=2.56)),
+        _CALFIN + "adaptive equalisation for HDR toning", True,
+    ),
+    Feature("calfin_toned", ("nir",), "1", formulas.calfin(contrast.toned), _CALFIN + "tone map for shadows", True),
+    *(
+        Feature(name, (name,), "1", lambda layer: layer, _HARALICK)
+        for part in PARTS[2:]
+        for name in part.names
+    ),
 )  # fmt: skip
 """Every layer, in the order that tables show them."""
+
+_BY_HAND = {
+    "elevation": "scene.assign(elevation=load.elevation(items, geobox))",
+    "dh_dt": "scene.assign(dh_dt=load.elevation_rate(items, geobox))",
+    **dict.fromkeys(_POLARISATIONS, "scene.assign of a composite.average of a Sentinel-1 cube"),
+    **dict.fromkeys(_ORBITS, "scene.assign of a composite.average over the passes of that direction"),
+    "coherence": "scene.assign of an interferometric coherence, 0 to 1, on the scene's grid",
+    **dict.fromkeys(("pan", "cirrus", "lwir12"), "load.cube of a Landsat Level 1 item: Level 2 does not have it"),
+}
+"""How to get a variable; any other is a band that load.cube reads."""
+
+_SAME_UNITS = {
+    **dict.fromkeys(("", "-", "none", "unitless", "dimensionless", "reflectance", "linear"), "1"),
+    **dict.fromkeys(("kelvin", "k"), "K"),
+    **dict.fromkeys(("metre", "metres", "meter", "meters"), "m"),
+    **dict.fromkeys(("m/a", "m/yr", "m/year", "m yr-1", "m year-1"), "m a-1"),
+}
+_CONVERT = {
+    "db": "10 ** (x / 10)", "%": "x / 100", "percent": "x / 100", "degc": "x + 273.15", "celsius": "x + 273.15",
+    "feet": "x * 0.3048", "ft": "x * 0.3048", "km": "x * 1000",
+}  # fmt: skip
 
 
 def find(name: str) -> Feature:
     """The row of a name; LookupError shows the nearest names."""
     rows = {row.name: row for row in FEATURES}
     if name not in rows:
-        near = difflib.get_close_matches(name, rows, 3) or rows
+        near = difflib.get_close_matches(name, rows, 5) or rows
         raise LookupError(f"no feature {name!r}: did you mean {', '.join(near)}? features.FEATURES lists all")
     return rows[name]
 
@@ -162,18 +180,20 @@ def find(name: str) -> Feature:
 def needs(names: Sequence[str]) -> list[str]:
     """Scene variables that these features need, each once.
 
-    >>> needs(["ndsi", "slope", "green"])
-    ['green', 'swir16', 'elevation']
+    >>> needs(["ndsi", "slope", "green", "wetness"])
+    ['green', 'swir16', 'elevation', 'blue', 'red', 'nir', 'swir22']
     """
-    wanted = (need for name in names for need in find(name).needs)
-    return list(dict.fromkeys("elevation" if need in DERIVATIVES else need for need in wanted))
+    made = {"instrument": ()} | {name: part.needs for part in PARTS for name in part.names}
+    wanted = (need for name in names for layer in find(name).needs for need in made.get(layer, (layer,)))
+    return list(dict.fromkeys(wanted))
 
 
 def stack(scene: xr.Dataset, names: Sequence[str]) -> xr.DataArray:
     """Named layers of one date as float32 (feature, y, x), lazy where the scene is; NaN where unseen.
 
-    Terrain sees over the edges of blocks. Raises LookupError for an unknown name or a
-    layer that the scene lacks, ValueError for a scene with a time dimension or in degrees.
+    Terrain and textures see over the edges of blocks; image statistics are those of the whole scene. Raises
+    LookupError for an unknown name, a layer that the scene lacks, or weights for an instrument that it does not tell;
+    ValueError for a scene with a time dimension, in degrees or feet, or a variable in other units than the feature's.
 
     >>> import odc.geo.xr
     >>> from odc.geo.geobox import GeoBox
@@ -183,27 +203,23 @@ def stack(scene: xr.Dataset, names: Sequence[str]) -> xr.DataArray:
     <BLANKLINE>
            [[0.8 , 0.8 ]]], dtype=float32)
     """
-    rows = [find(name) for name in names]
-    for row in rows:
-        if lacking := [need for need in needs([row.name]) if need not in scene]:
-            raise LookupError(_lacking(row.name, lacking, scene))
-    wanted = needs(names)
-    grid = scene[wanted[0]].odc.geobox
-    if grid.crs.geographic:
-        raise ValueError(
-            f"layers are made in metres, the scene is in {grid.crs}: use regions.geobox(region, resolution)"
-        )
-    if any(scene[need].dims != ("y", "x") for need in wanted):
-        raise ValueError("the scene has a time dimension: make one date of it, composite.late_summer(cube, year)")
-    lazy = any(scene[need].chunks for need in wanted)
+    rows, wanted = [find(name) for name in names], needs(names)
+    grid = _checked(scene, rows, wanted)
     chunks = next((scene[need].chunks for need in wanted if scene[need].chunks), None)
     layers = {need: scene[need].data.astype("float32") for need in wanted}
-    if lazy:
+    if chunks:
         layers = {key: da.asarray(layer).rechunk(chunks) for key, layer in layers.items()}
-    if any(need in DERIVATIVES for row in rows for need in row.needs):
-        layers |= _derivatives(layers["elevation"], grid)
+    asked = {need for row in rows for need in row.needs}
+    for part in PARTS:
+        if asked & set(part.names):
+            made = part.make(*(layers[need] for need in part.needs), grid)
+            layers |= dict(zip(part.names, made, strict=True))
+    if "instrument" in asked:
+        taken = tasseled.instruments(scene)
+        which = np.full(grid.shape, taken) if isinstance(taken, int) else taken.data
+        layers["instrument"] = da.asarray(which).rechunk(chunks) if chunks else np.asarray(which)
     made = [_layer(row, [layers[need] for need in row.needs]) for row in rows]
-    data = da.stack(made).rechunk({0: -1}) if lazy else np.stack(made)
+    data = da.stack(made).rechunk({0: -1}) if chunks else np.stack(made)
     attrs = {key: scene.attrs[key] for key in ("time", "sensor", "items") if key in scene.attrs}
     attrs["feature_units"] = {row.name: row.units for row in rows}
     coords = {"feature": list(names)} | {
@@ -214,66 +230,43 @@ def stack(scene: xr.Dataset, names: Sequence[str]) -> xr.DataArray:
 
 
 def _layer(row: Feature, arrays: list):
-    """One layer as float32, over whole images or block by block."""
-
-    def formula(*blocks):
-        return np.asarray(row.formula(*blocks), dtype="float32")
-
-    if not isinstance(arrays[0], da.Array):
-        return formula(*arrays)
+    """One layer as float32, by its own means or block by block."""
     if row.whole:
-        joined = da.map_blocks(formula, *(array.rechunk(-1) for array in arrays), dtype="float32", name=False)
-        return joined.rechunk(arrays[0].chunks)
-    return da.map_blocks(formula, *arrays, dtype="float32")
+        return row.formula(*arrays).astype("float32")
+
+    def formula(*parts):
+        return np.asarray(row.formula(*parts), dtype="float32")
+
+    return blocks.each(formula, *arrays)
 
 
-def _derivatives(elevation, geobox) -> dict:
-    """Derivatives of elevation by the quadratic of Zevenbergen and Thorne 1987 (doi:10.1002/esp.3290120107)."""
-    step = float(geobox.resolution.x), -float(geobox.resolution.y)
-    if not isinstance(elevation, da.Array):
-        return dict(zip(DERIVATIVES, _fit(elevation, step), strict=True))
-    wide = da.overlap.overlap(elevation, depth=1, boundary="none")
-    chunks = ((len(DERIVATIVES),), *wide.chunks)
-    fitted = wide.map_blocks(_fit, step=step, chunks=chunks, new_axis=0, dtype="float32")
-    fitted = da.overlap.trim_internal(fitted, {0: 0, 1: 1, 2: 1}, boundary="none")
-    return dict(zip(DERIVATIVES, fitted, strict=True))
-
-
-def _fit(z: np.ndarray, step: tuple[float, float]) -> np.ndarray:
-    """`DERIVATIVES` of one block; past its outer edge the surface goes on straight."""
-    z = z.astype("float64")
-    for axis in (0, 1):
-        width = [(1, 1) if a == axis else (0, 0) for a in (0, 1)]
-        z = np.pad(
-            z,
-            width,
-            "edge" if z.shape[axis] < 2 else "reflect",
-            **({} if z.shape[axis] < 2 else {"reflect_type": "odd"}),
-        )
-    dx, dy = step
-    middle, north, south, west, east = z[1:-1, 1:-1], z[:-2, 1:-1], z[2:, 1:-1], z[1:-1, :-2], z[1:-1, 2:]
-    corners = z[:-2, 2:], z[:-2, :-2], z[2:, 2:], z[2:, :-2]
-    north_east, north_west, south_east, south_west = corners
-    around = (north, south, west, east, *corners)
-    return np.stack(
-        [
-            (east - west) / (2 * dx),
-            (north - south) / (2 * dy),
-            (east - 2 * middle + west) / dx**2,
-            (north_east - north_west - south_east + south_west) / (4 * dx * dy),
-            (north - 2 * middle + south) / dy**2,
-            np.sqrt(sum((other - middle) ** 2 for other in around)),
-        ]
-    ).astype("float32")
-
-
-def _lacking(name: str, lacking: list[str], scene: xr.Dataset) -> str:
-    """What a scene lacks for a feature, and how to get it."""
-    hints = {
-        "elevation": "scene.assign(elevation=load.elevation(items, geobox))",
-        "dh_dt": "scene.assign(dh_dt=load.elevation_rate(items, geobox))",
-        **dict.fromkeys(("vv", "vh", "hh", "hv"), "scene.assign of a composite.average of a Sentinel-1 cube"),
-    }
-    hint = next((hints[need] for need in lacking if need in hints), "load.cube(items, geobox) with that band")
-    has = ", ".join(map(str, scene.data_vars))
-    return f"feature {name} needs {', '.join(lacking)}; the scene has {has}: add it by {hint}"
+def _checked(scene: xr.Dataset, rows: Sequence[Feature], wanted: Sequence[str]) -> GeoBox:
+    """The scene's grid, where it has all that the features need, in their units, on one date and in metres."""
+    for row in rows:
+        asked = needs([row.name])
+        if lacking := [need for need in asked if need not in scene]:
+            hint = next((_BY_HAND[need] for need in lacking if need in _BY_HAND), None)
+            hint = hint or "load.cube(items, geobox) with that band"
+            has = ", ".join(map(str, scene.data_vars))
+            raise LookupError(f"feature {row.name} needs {', '.join(lacking)}; the scene has {has}: add it by {hint}")
+        for need in asked:
+            said, units = str(scene[need].attrs.get("units", find(need).units)).strip(), find(need).units
+            if _SAME_UNITS.get(said.lower(), said) != units:
+                convert = _CONVERT.get(said.lower(), "the scale and offset of its product")
+                raise ValueError(
+                    f"feature {row.name} takes {need} in {units} and the scene has it in {said}: convert it "
+                    f"({convert}) and set scene[{need!r}].attrs['units'] = {units!r}"
+                )
+    grid = scene[wanted[0]].odc.geobox
+    if grid is None or grid.crs is None:
+        raise ValueError("the scene has no CRS: give it one, odc.geo.xr.assign_crs(scene, 'EPSG:...')")
+    try:
+        crs.metres(grid)
+    except ValueError as refusal:
+        raise ValueError(f"layers are made in metres: regions.geobox(region, resolution) ({refusal})") from None
+    odd = next((scene[need].dims for need in wanted if scene[need].dims != ("y", "x")), ())
+    if "time" in odd:
+        raise ValueError("the scene has a time dimension: make one date of it, composite.late_summer(cube, year)")
+    if odd:
+        raise ValueError(f"the scene has dims {odd}, layers are made over y, x: rename or select")
+    return grid

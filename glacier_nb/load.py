@@ -2,13 +2,12 @@
 
 import concurrent.futures
 import datetime as dt
+import uuid
 import warnings
 from collections.abc import Iterable, Sequence
 
 import dask.array as da
 import numpy as np
-import odc.geo.xr
-import odc.stac
 import pandas as pd
 import pystac
 import xarray as xr
@@ -16,8 +15,10 @@ from odc.geo.geobox import GeoBox
 from scipy import ndimage
 from tqdm import tqdm
 
-from glacier_nb import reads, search
-from glacier_nb.sensors import Encoding, Provider, Sensor, encodings, provider_row, sensor_of
+from glacier_nb import ledger, reads, search, stacks
+from glacier_nb.providers import Provider, provider_row
+from glacier_nb.scaling import Encoding, encodings
+from glacier_nb.sensors import Sensor, sensor_of
 
 CHUNK = 1024
 """Pixels on a side of a block, about."""
@@ -31,6 +32,8 @@ def cube(
     bands: Sequence[str] | None = None,
     provider: str = "planetary-computer",
     chunks: dict[str, int] | None = None,
+    missing: str = "raise",
+    patience: reads.Patience | None = None,
 ) -> xr.Dataset:
     """The items of one sensor as a Dataset over dims time, y, x on `geobox`, lazy in blocks.
 
@@ -42,11 +45,33 @@ def cube(
 
     Nothing is read but, for Sentinel-2, an overview of one item per offset decision (of every item where the
     provider's word is known to be unsafe), because its values must agree with the decision. Files of hosts that
-    want a signature are signed by GDAL at each read: no token is in items, graph or logs.
+    want a signature are signed at each request: no token is in items, graph or logs.
 
-    Raises LookupError (no item, no such band), ValueError (several sensors), and OSError naming item and asset
-    when a read fails.
+    A read is tried again as `patience` says (default: the environment's, see `reads.Patience`). One that fails for
+    good raises `reads.ReadError`, which names item and asset. With missing="report" its window is no data instead,
+    not clear, True in the variable `lost` (bool), and a row of `reads.report(cube)`, after computing.
+
+    Raises LookupError (no item, no such band) and ValueError (several sensors, no such `missing`).
     """
+    found = stack(items, geobox, bands, provider, missing, patience)
+    return found.read(chunks={"time": 1, **_blocks(geobox), **(chunks or {})})
+
+
+def stack(
+    items: Iterable[pystac.Item],
+    geobox: GeoBox,
+    bands: Sequence[str] | None = None,
+    provider: str = "planetary-computer",
+    missing: str = "raise",
+    patience: reads.Patience | None = None,
+) -> stacks.Stack:
+    """What `cube` would hold, decided but without a graph: for `composite`, which then reads scene after scene.
+
+    The memory and the graph of a composite of it do not grow with the number of scenes. Arguments and errors as
+    in `cube`; `stack(...).read(chunks={})` is the cube.
+    """
+    if missing not in ("raise", "report"):
+        raise ValueError(f'missing={missing!r}: give "raise" or "report"')
     items = list(items)
     if not items:
         raise LookupError("no items to load: search for some first")
@@ -57,40 +82,28 @@ def cube(
     source = provider_row(provider)
     known = {item.id: encodings(item, source.doubtful) for item in items}
     there = [band.name for band in row.bands if any(band.name in found for found in known.values())]
-    if missing := [band for band in bands or () if band not in there]:
-        raise LookupError(f"no band {', '.join(missing)} in these {row.name} items: they have {', '.join(there)}")
-    names = [name for name in there if bands is None or name in bands]
-    checks = _ask_values(items, row, known, source)
+    if unknown := [band for band in bands or () if band not in there]:
+        raise LookupError(f"no band {', '.join(unknown)} in these {row.name} items: they have {', '.join(there)}")
+    extra = {band.name for band in row.bands if band.extra}
+    names = [name for name in there if (bands is None and name not in extra) or name in (bands or ())]
+    how = reads.How(uuid.uuid4().hex, patience or reads.Patience.here(), missing)
+    checks = _ask_values(items, row, known, source, how.patience)
     plain = [_plain(item, row, known[item.id], names, source) for item in items]
     wanted = {name: reads.of(asset) for item in plain for name, asset in item.assets.items()}
     masks = sorted(set(wanted) - set(names))
 
     ((longitude, _),) = geobox.extent.centroid.to_crs("EPSG:4326").points
     days = {item.id: _day(item, longitude, row) for item in items}
-    ds = odc.stac.load(
-        plain,
-        bands=[*names, *masks],
-        geobox=geobox,
-        groupby=lambda item, parsed, index: days[item.id],
-        chunks={"time": 1, **_blocks(geobox), **(chunks or {})},
-        resampling={band.name: band.resampling for band in row.bands} | dict.fromkeys(masks, "nearest"),
-        driver=reads.Driver(dict(source.gdal), wanted),
-    )
-    groups = [[item for item in plain if days[item.id] == day] for day in sorted(set(days.values()))]
-    ids = [",".join(sorted(item.id for item in group)) for group in groups]
-    ds = ds.assign_coords(item=("time", ids))
-    ds["clear"] = _clear(ds, row, names, groups)
-    ds = ds.drop_vars(masks).sortby("time")
-    for band in row.bands:
-        if band.name in names:
-            ds[band.name].attrs = {"units": band.units, "long_name": f"{row.title}: {band.name}"}
-    ds.attrs = {
+    groups = [tuple(item for item in plain if days[item.id] == day) for day in sorted(set(days.values()))]
+    attrs = {
         "sensor": row.name,
         "provider": source.name,
         "collection": ", ".join(sorted({str(item.collection_id) for item in items})),
+        ledger.KEY: how.cube,
         "manifest": {"provider": source.name, "sensor": row.name, **_decisions(items, known, names), **checks},
     }
-    return ds
+    scenes = tuple(sorted(groups, key=lambda group: min(item.datetime for item in group)))
+    return stacks.Stack(scenes, row, tuple(names), tuple(masks), geobox, wanted, dict(source.gdal), how, attrs)
 
 
 def elevation(
@@ -147,7 +160,7 @@ def _plain(item: pystac.Item, row: Sensor, known: dict[str, Encoding], names: li
             one = known[name]
             wanted[name] = reads.Read(
                 item.id, one.key, nodata=one.nodata, scale=one.scale, offset=one.offset, power=one.power,
-                zeros=not row.radar, tied=row.tied,
+                zeros=not row.radar, tied=row.tied, index=one.index,
             )  # fmt: skip
     for number, mask in enumerate(row.masks):
         for key in [key for key in mask.keys if key in item.assets][:1]:
@@ -191,28 +204,9 @@ def _day(item: pystac.Item, longitude: float, row: Sensor) -> tuple[dt.date, str
     return day, str(item.properties.get("sat:relative_orbit", "")) if row.radar else ""
 
 
-def _clear(ds: xr.Dataset, row: Sensor, names: list[str], groups: list[list[pystac.Item]]) -> xr.DataArray:
-    """Where a pixel was seen and its quality layers say nothing against it (bool, time, y, x)."""
-
-    def given(name: str) -> xr.DataArray:  # at which times a layer exists at all
-        return xr.DataArray([any(name in item.assets for item in group) for group in groups], dims="time")
-
-    values = [band.name for band in row.bands if band.name in names and band.units != "K"] or names
-    if row.radar:
-        clear = sum(ds[name].notnull() for name in values) > 0
-    else:
-        clear = xr.ones_like(ds[values[0]], dtype=bool)
-        for name in values:
-            clear &= ds[name].notnull() | ~given(name)
-    for number, mask in enumerate(row.masks):
-        if (name := f"mask{number}") in ds:
-            bits = sum(1 << bit for bit in mask.bits)
-            bad = ds[name].isin(mask.values) if mask.values else (ds[name] & np.array(bits, mask.dtype)) != 0
-            clear &= ~(bad & given(name))
-    return clear.assign_attrs(units="1", long_name="seen and clear")
-
-
-def _ask_values(items: list[pystac.Item], row: Sensor, known: dict, source: Provider) -> dict[str, str]:
+def _ask_values(
+    items: list[pystac.Item], row: Sensor, known: dict, source: Provider, patience: reads.Patience
+) -> dict[str, str]:
     """Let the values of Sentinel-2 items confirm the offset decision; changes `known` where the provider is unsafe.
 
     With 1000 counts added, hardly a pixel lies below 700 (a reflectance of -0.03). Where many do, the provider has
@@ -229,7 +223,9 @@ def _ask_values(items: list[pystac.Item], row: Sensor, known: dict, source: Prov
 
     def low(task: tuple[pystac.Item, str]) -> float | None:
         item, name = task
-        stored = reads.overview(_plain(item, row, known[item.id], [name], source), name, dict(source.gdal))
+        stored = reads.overview(
+            _plain(item, row, known[item.id], [name], source), name, dict(source.gdal), patience=patience
+        )
         return float((stored < 700).mean()) if stored.size > 1000 else None
 
     with concurrent.futures.ThreadPoolExecutor(8) as pool:

@@ -53,10 +53,43 @@ def binary_cross_entropy(zones: Tensor, truth: Tensor, seen: Tensor) -> Tensor:
     return _mean(functional.binary_cross_entropy_with_logits(zones[:, 0], truth.to(zones), reduction="none"), seen)
 
 
-def cross_entropy(zones: Tensor, truth: Tensor, seen: Tensor, smoothing: float = 0.0) -> Tensor:
-    """Cross entropy over several zones; `smoothing` of the label is spread over all of them."""
+def cross_entropy(zones: Tensor, truth: Tensor, seen: Tensor, smoothing: float = 0.0, balanced: bool = False) -> Tensor:
+    """Cross entropy over several zones; `smoothing` of the label is spread over all of them.
+
+    balanced: each zone that the batch has weighs as much as any other, however few its pixels.
+    """
     target = torch.where(seen, truth, 0).long()
-    return _mean(functional.cross_entropy(zones, target, reduction="none", label_smoothing=smoothing), seen)
+    values = functional.cross_entropy(zones, target, reduction="none", label_smoothing=smoothing)
+    if balanced:
+        count = torch.bincount(target[seen], minlength=zones.shape[1])
+        values = values * (count.sum() / (count > 0).sum() / count.clamp(min=1))[target].to(values)
+    return _mean(values, seen)
+
+
+def focal(zones: Tensor, truth: Tensor, seen: Tensor, gamma: float = 2.0, alpha: float | None = None) -> Tensor:
+    """Cross entropy times (1 - chance of the true zone) ** gamma; one score stands for the second of two zones.
+
+    alpha: weight of the second zone, the first weighing 1 - alpha. Lin et al. 2017, arXiv:1708.02002.
+    """
+    target = torch.where(seen, truth, 0).long()
+    scores = zones if zones.shape[1] > 1 else torch.cat([torch.zeros_like(zones), zones], dim=1)
+    log = scores.log_softmax(dim=1).gather(1, target[:, None])[:, 0]
+    values = -((1 - log.exp()) ** gamma) * log
+    if alpha is not None:
+        values = values * torch.where(target == 1, alpha, 1 - alpha)
+    return _mean(values, seen)
+
+
+def deep(
+    deep: Sequence[Tensor], truth: Tensor, seen: Tensor, loss: Callable[..., Tensor], options: Mapping | None = None
+) -> Tensor:
+    """Sum of `loss` over the scores that parts of a network give on their own, each at full size.
+
+    >>> levels, truth = [torch.zeros(1, 1, 2, 2)] * 2, torch.ones(1, 2, 2)
+    >>> round(deep(levels, truth, truth > 0, binary_cross_entropy).item(), 4)  # 2 ln 2
+    1.3863
+    """
+    return sum(loss(scores, truth, seen, **(options or {})) for scores in deep)
 
 
 def dice(zones: Tensor, truth: Tensor, seen: Tensor) -> Tensor:
@@ -70,6 +103,16 @@ def dice(zones: Tensor, truth: Tensor, seen: Tensor) -> Tensor:
     both, either = ((weight * part).sum(dim=(0, 2, 3)) for part in (chances * true, chances + true))
     here = (weight * true).sum(dim=(0, 2, 3)) > 0
     return (1 - 2 * both / either.clamp(min=1e-6))[here].mean() if here.any() else (chances * 0).sum()
+
+
+def foreground_dice(zones: Tensor, truth: Tensor, seen: Tensor) -> Tensor:
+    """1 - soft Dice of one score's zone over the batch: what is mapped alone, not its background; 0 where all is right.
+
+    Milletari et al. 2016, doi:10.1109/3DV.2016.79, with the sum (not the square) below, and 1 added above and below.
+    """
+    chance, true = zones[:, 0].sigmoid(), (truth == 1).to(zones)
+    both, either = ((torch.where(seen, part, 0)).sum() for part in (chance * true, chance + true))
+    return 1 - (2 * both + 1) / (either + 1)
 
 
 def background_cross_entropy(background: Tensor, front: Tensor, seen: Tensor, front_weight: float) -> Tensor:

@@ -39,6 +39,9 @@ ZONE_COLOURS = {
     "melange": "#cc79a7",
     "lake": "#009e73",
     "rock glacier": "#d55e00",
+    "snow": "#f4f8fb",
+    "vegetation": "#4d5a14",
+    "shadow": "#1c1c1c",
 }
 """One colour per zone, after Okabe and Ito (2008), whose hues stay apart for colour-blind readers."""
 

@@ -1,28 +1,41 @@
 """A system over a scene: overlapping windows, batched through the network inside Dask workers or right here.
 
-Chunk, window and batch are three things. Chunks are how the features are read. Windows are what the network sees;
-they overlap by twice the halo and their weights sum to one at every pixel. Batches are windows at a time. A block is
-a group of windows that one task reads, predicts and blends; what a task returns only has to be added to the result.
+Chunk, window and batch are three things. Chunks are how the features are read, each once. Windows are what the network
+sees; they overlap by twice the halo and their weights sum to one at every pixel. Batches are windows at a time. A block
+is a group of windows that one task predicts and blends, and it owns one chunk of the product.
 """
 
-import collections
-import concurrent.futures
+import contextlib
 import dataclasses
-import itertools
-import threading
-from collections.abc import Iterator
+import os
+import pathlib
+from collections.abc import Sequence
 
-import dask
 import distributed
+import geopandas as gpd
 import numpy as np
+import shapely
 import torch
 import xarray as xr
 from dask.base import tokenize
 from tqdm import tqdm
 
+from glacier_nb import (
+    assembly,
+    forward,
+    guards,
+    jobs,
+    networks,
+    plans,
+    selection,
+    sinks,
+    systems,
+    windows,
+    workers,
+)
 from glacier_nb import clean as cleaning
-from glacier_nb import cluster, networks, systems, windows
-from glacier_nb import weights as trained
+from glacier_nb.jobs import Job
+from glacier_nb.plans import Plan
 from glacier_nb.systems import System
 from glacier_nb.weights import Weights
 from glacier_nb.windows import Block
@@ -30,241 +43,235 @@ from glacier_nb.windows import Block
 BLOCK = 512
 """Pixels that a block's side aims at: enough blocks for every thread of a small scene, few enough to cost nothing."""
 
-IN_FLIGHT = 64
-"""Blocks submitted at a time: what neighbours share is read once, and the scheduler never holds a whole scene."""
-
-_models: collections.OrderedDict[str, torch.nn.Module] = collections.OrderedDict()
-_lock = threading.Lock()
-
 
 @dataclasses.dataclass(frozen=True)
-class Job:
-    """What a worker must know to predict any block; it holds names and hashes, no tensors."""
+class Options:
+    """What `zones` and `front` take besides.
 
-    system: System
-    weights: Weights | None
-    term: str
-    scores: int
-    mean: tuple[float, ...]
-    std: tuple[float, ...]
-    batch: int
-    key: str
+    out: a .zarr or .tif (COG) to stream the product to, in memory that does not grow with the scene; the same call goes
+    on with a run that was killed, and gives a finished product back at once. dtype: of that product, "float16",
+    "uint8" (in steps of 0.004), "float32", or "zone" (the number of the likeliest zone; no probabilities).
+    within: outlines (GeoDataFrame or GeoSeries), `buffer` metres wider; elsewhere nothing is read and the product is
+    NaN. clear: bool (y, x), lazy or not; a window without a clear pixel is neither read nor predicted.
+    precision: "float32", or "bfloat16" or "float16" where the device has them. symmetries: 1, 4, 8, or their numbers.
+    passes: of Monte-Carlo dropout, drawn by `seed`; both as the system's paper has them unless given. With several members (weights are members too) the product is
+    their mean, and its coordinate `spread` their standard deviation. compile: by torch, which costs a minute.
+    deterministic: the same bits on every run on the same device. plan: return the `plans.Plan`, predict nothing.
+    """
+
+    out: str | os.PathLike | None = None
+    dtype: str = "float16"
+    within: gpd.GeoDataFrame | gpd.GeoSeries | None = None
+    buffer: float = 0.0
+    clear: xr.DataArray | None = None
+    precision: str = "float32"
+    symmetries: int | Sequence[int] | None = None
+    passes: int | None = None
+    seed: int = 0
+    compile: bool = False
+    deterministic: bool = False
+    plan: bool = False
 
 
 def zones(
     features: xr.DataArray,
     system: str | System,
-    weights: str | Weights | None = None,
+    weights: str | Weights | Sequence[str | Weights] | None = None,
     client: distributed.Client | None = None,
     window: int = 256,
     halo: int | None = None,
     batch: int | None = None,
     progress: bool = True,
-    clean: bool = True,
-) -> xr.DataArray:
+    clean: bool | None = None,
+    **options,
+) -> xr.DataArray | Plan:
     """Probability of each zone, float32 (zone, y, x) in memory; NaN where no image saw the ground.
 
     features: (feature, y, x), lazy or not, its coordinate `feature` naming at least the system's inputs. weights: a
-    name in `weights.WEIGHTS`, a path, or None for the system's first. client: a Dask client (see `cluster.client`), or
-    None to run here. window, halo: pixels; the halo follows from the network's receptive radius, an eighth of the
-    window at most. batch: windows at a time. clean: apply the system's cleaning. attrs: system, weights,
-    weights_sha256, window, halo, missing (inputs gone without), time and sensor of the features.
+    name in `weights.WEIGHTS`, a path, several of them (an ensemble), or None for the system's first. client: a Dask
+    client (see `cluster.client`), or None to run here. window, halo: pixels; the halo follows from the network's
+    receptive radius, an eighth of the window at most. batch: windows at a time; halved where memory runs out. clean:
+    apply the system's cleaning, which sees whole bodies of ice (default: yes, but not to what is streamed to disk).
+    options: see `Options`. attrs: system, weights, weights_sha256, window, halo, missing (inputs gone without), time
+    and sensor of the features, domain_distance (see `guards.Domain`) with a `warning` where the scene is unlike the
+    training, and seam: the mean difference of neighbouring windows where the network feels further than the halo.
 
-    LookupError: an input is missing, or there are no weights. ValueError: wrong dimensions, channel count, window, or
-    weights of another system. A NaN input is filled with its mean.
+    LookupError: an input is missing, or there are no weights. ValueError: wrong dimensions, channel count, unit, pixel
+    size or window, or weights of another system. A NaN input is filled with its mean.
     """
-    system = systems.find(system)
-    values = _run(features, system, weights, client, window, halo, batch, progress, "zones", len(system.zones))
-    found = values.rename({"score": "zone"}).assign_coords(zone=list(system.zones)).rename("zones")
-    return cleaning.apply(found, system.clean) if clean else found
+    system, asked = systems.find(system), Options(**options)
+    if clean and asked.out is not None:
+        raise ValueError("cleaning sees whole bodies of ice: predict with out= first, then clean.apply what you open")
+    found = _run(features, system, weights, client, window, halo, batch, progress, "zones", system.zones, asked)
+    if isinstance(found, Plan) or asked.out is not None or clean is False:
+        return found
+    return cleaning.apply(found, system.clean, features)
 
 
 def front(
     features: xr.DataArray,
     system: str | System,
-    weights: str | Weights | None = None,
+    weights: str | Weights | Sequence[str | Weights] | None = None,
     client: distributed.Client | None = None,
     window: int = 256,
     halo: int | None = None,
     batch: int | None = None,
     progress: bool = True,
-) -> xr.DataArray:
+    **options,
+) -> xr.DataArray | Plan:
     """Probability of a calving front, float32 (y, x); arguments and errors as in `zones`.
 
     The network's own where it has one, else derived from its zones (see `systems.finish`).
     """
     system = systems.find(system)
-    values = _run(features, system, weights, client, window, halo, batch, progress, "front", 1)
-    return values.isel(score=0).rename("front")
+    asked = Options(**options)
+    found = _run(features, system, weights, client, window, halo, batch, progress, "front", ("front",), asked)
+    return found if isinstance(found, Plan) or "zone" not in found.dims else found.isel(zone=0, drop=True)
 
 
 def _run(
-    features: xr.DataArray,
+    stack: xr.DataArray,
     system: System,
-    weights: str | Weights | None,
+    weights: str | Weights | Sequence[str | Weights] | None,
     client: distributed.Client | None,
     window: int,
     halo: int | None,
     batch: int | None,
     progress: bool,
     term: str,
-    scores: int,
-) -> xr.DataArray:
-    """One term of `system` over `features`, (score, y, x)."""
-    row = trained.find(weights) if weights is not None else trained.default(system.name)
-    layers, missing = _layers(features, system, row)
-    key = tokenize(str(system), row and (row.name, row.sha256))
-    network, _ = _model(system, row, key)
-    if row is None and networks.parameters(network):
+    scores: Sequence[str],
+    asked: Options,
+) -> xr.DataArray | Plan:
+    """One term of `system` over features, (zone, y, x)."""
+    rows = jobs.weights(system, weights)
+    for row in rows or (None,):
+        layers, missing = guards.layers(stack, system, row)
+    how = {name: getattr(asked, name) for name in ("precision", "symmetries", "passes", "seed")}
+    how |= {"compile": asked.compile, "deterministic": asked.deterministic}
+    how["symmetries"] = system.views if asked.symmetries is None else asked.symmetries
+    how["passes"] = (system.passes if system.passes > 1 else 0) if asked.passes is None else asked.passes
+    job = jobs.job(system, rows, term, len(scores), batch, **how)
+    try:
+        network, stride = _network(job)
+        window = system.window or window
+        if window < stride:
+            raise ValueError(
+                f"a window of {window} is too small for {system.name}, which needs {stride} pixels or more"
+            )
+        margin = round(window * getattr(network, "margin", 0))  # lines at a window's edges that are a stand-in
+        most = max(window // 8, margin) if halo is None else halo
+        reach = margin or _reach(network, job, most)
+        halo = min(most, reach) if halo is None and reach is not None else most
+        job = dataclasses.replace(job, seam=reach is None or margin > 0)
+        down, across = (
+            windows.along(size, window, halo, stride, reach, BLOCK, system.window is not None)
+            for size in layers.shape[1:]
+        )
+        shapes = selection.outlines(layers, asked.within, asked.buffer)
+        chosen = selection.chosen(layers, down, across, shapes, asked.clear)
+        hidden = selection.hidden(layers, down, across, chosen, shapes)
+        pieces = windows.blocks(down, across, chosen)
+        if asked.plan:
+            lanes = workers.lanes(job, len(pieces)) if client is None else 1
+            others = 1 if client is None else sum(client.nthreads().values())
+            plan = plans.made(layers, pieces, job, lanes, others)
+            print(plan)
+            return plan
+    finally:
+        forward.forget(job.key)
+    attrs = {key: stack.attrs[key] for key in ("time", "sensor") if key in stack.attrs}
+    attrs |= {"system": system.name, "weights": ", ".join(row.name for row in rows)}
+    attrs |= {"weights_sha256": ", ".join(row.sha256 for row in rows), "window": window, "halo": halo}
+    attrs |= {"missing": ", ".join(missing)}
+    facts = attrs | {"chunk": [down.chunk, across.chunk], "dtype": asked.dtype, "term": term}
+    facts |= {"precision": job.precision, "members": dataclasses.asdict(job.members)}
+    if asked.out is not None:
+        facts |= {"features": plans.identity(layers)}
+        facts |= {"chosen": plans.identity(chosen, None if shapes is None else shapely.to_wkb(shapes).tolist())}
+    coords = {name: layers.coords[name] for name in layers.coords if name != "feature"}
+    like = xr.DataArray(
+        np.broadcast_to(np.float32(0), (len(scores), *layers.shape[1:])),
+        {**coords, "zone": list(scores)},
+        ("zone", "y", "x"),
+        term,
+    )
+    names = (term, "spread") if job.members.several else (term,)
+    attrs |= {"members": job.members.count} if job.members.several else {}
+    store = None
+    if asked.out is not None:
+        if len(names) > 1 and asked.dtype == "zone":
+            raise ValueError("dtype 'zone' keeps no spread: take float16 or uint8")
+        key = tokenize(facts)
+        if pathlib.Path(asked.out).exists() and sinks.opened(asked.out).attrs.get("run") == key:
+            return sinks.opened(asked.out)
+        attrs["run"] = key
+        store = sinks.Store(asked.out, like, names, asked.dtype, (down.chunk, across.chunk), facts)
+    else:
+        result = np.full((len(names) * len(scores), *layers.shape[1:]), np.nan, dtype="float32")
+
+    def write(block: Block, chunk: np.ndarray) -> None:
+        chunk[len(scores) :] = np.sqrt(chunk[len(scores) :].clip(0))
+        if store is not None:
+            store.write(block, chunk)
+        else:
+            result[:, *block.owned] = chunk
+
+    parts = assembly.Assembly(pieces, hidden, store.sums if store is not None else None)
+    if store is not None:
+        parts.recall(store.written())
+        for ready in parts.ready():
+            write(*ready)
+    left = [piece for piece in pieces if not parts.finished(piece)]
+    domain = guards.Domain(system.inputs, job.mean[0], job.std[0], rows[0] if rows else None)
+    seam, area = np.zeros(2), sum(_area(piece) for piece in pieces)
+    with (
+        contextlib.closing(workers.done(layers, job, left, client)) as found,
+        tqdm(total=area, desc=system.name, unit="px", unit_scale=True, disable=not progress, delay=2) as bar,
+    ):
+        bar.update(area - sum(map(_area, left)))
+        for piece, done in zip(left, found, strict=True):
+            for ready in parts.put(piece, done.values):
+                write(*ready)
+            domain.add(done.sums)
+            seam += done.seam
+            bar.update(_area(piece))
+    attrs |= domain.told()
+    if seam[1]:
+        attrs["seam"] = round(float(seam[0] / seam[1]), 6)
+    if store is not None:
+        store.finish(attrs)
+        return sinks.opened(asked.out)
+    values = like.copy(data=result[: len(scores)]).assign_attrs(attrs)
+    return values.assign_coords(spread=(values.dims, result[len(scores) :])) if len(names) > 1 else values
+
+
+def _area(piece: Block) -> int:
+    """Pixels that a block owns."""
+    return (piece.owned[0].stop - piece.owned[0].start) * (piece.owned[1].stop - piece.owned[1].start)
+
+
+def _network(job: Job) -> tuple[torch.nn.Module, int]:
+    """The job's first network, and the step in which its windows grow.
+
+    LookupError: it has something to learn and no weights. ValueError: its inputs cannot be normalised.
+    """
+    network = forward.models(job)[0]
+    network = getattr(network, "_orig_mod", network)  # what torch compiled
+    if not job.weights and (count := networks.parameters(network)):
         raise LookupError(
-            f"{system.name} has {networks.parameters(network):,} parameters and no weights here:"
+            f"{job.system.name} has {count:,} parameters and no weights here:"
             " give weights= a path, or train it (python -m glacier_nb train --help)"
         )
-    mean, std = (system.mean, system.std) if system.mean else (row.mean, row.std) if row else ((), ())
-    if len(mean) != len(system.inputs):
-        raise ValueError(f"no mean and std for the inputs of {system.name}: keep the card (.json) beside its weights")
-    channels, stride = len(system.inputs), getattr(network, "stride", 1)
-    if window < stride:
-        raise ValueError(f"a window of {window} is too small for {system.name}, which needs {stride} pixels or more")
-    most = window // 8 if halo is None else halo
-    reach = networks.receptive_radius(network, channels, limit=max(most, 1))
-    reach = None if reach is None else reach + (term == "front")  # a derived front looks at its neighbours
-    halo = min(most, reach) if halo is None and reach is not None else most
-    rows, columns = (windows.along(size, window, halo, stride, reach) for size in layers.shape[1:])
-    size = batch or (16 if torch.cuda.is_available() else 4)
-    job = Job(system, row, term, scores, mean, std, size, key)
-    result = np.zeros((scores, *layers.shape[1:]), dtype="float32")
-    pieces = windows.blocks(rows, columns, BLOCK)
-    with tqdm(total=len(pieces), desc=system.name, unit="block", disable=not progress, delay=2) as bar:
-        for y, x, values in (_here if client is None else _there)(layers, job, pieces, client):
-            part = result[:, y : y + values.shape[1], x : x + values.shape[2]]
-            part += values[:, : part.shape[1], : part.shape[2]]
-            bar.update()
-    attrs = {key: features.attrs[key] for key in ("time", "sensor") if key in features.attrs}
-    attrs |= {"system": system.name, "weights": row.name if row else "", "weights_sha256": row.sha256 if row else ""}
-    attrs |= {"window": window, "halo": halo, "missing": ", ".join(missing)}
-    coords = {name: layers.coords[name] for name in layers.coords if name != "feature"}
-    return xr.DataArray(result, coords, ("score", "y", "x"), attrs=attrs)
-
-
-def _layers(features: xr.DataArray, system: System, row: Weights | None) -> tuple[xr.DataArray, list[str]]:
-    """The system's inputs in channel order, NaN for optional ones that are not there, and the names of those."""
-    if features.dims != ("feature", "y", "x"):
+    if any(len(mean) != len(job.system.inputs) for mean in job.mean):
         raise ValueError(
-            f"features have dims {features.dims}, not (feature, y, x): give one date of features.stack(...)"
+            f"no mean and std for the inputs of {job.system.name}: keep the card (.json) beside its weights"
         )
-    if row is not None and row.system not in ("", system.name):
-        raise ValueError(f"weights {row.name} were trained for {row.system}, not {system.name}")
-    if row is not None and row.inputs and row.inputs != system.inputs:
-        raise ValueError(
-            f"weights {row.name} take {', '.join(row.inputs)}; {system.name} gives {', '.join(system.inputs)}"
-        )
-    wanted = list(system.inputs)
-    if "feature" not in features.coords:
-        if features.sizes["feature"] != len(wanted):
-            raise ValueError(
-                f"{features.sizes['feature']} unnamed channels, {system.name} takes {len(wanted)}: "
-                f"{', '.join(wanted)}; name them in the coordinate feature"
-            )
-        return features.assign_coords(feature=wanted), []
-    there = set(features.feature.values.tolist())
-    missing = [name for name in wanted if name not in there]
-    needed = [name for name in missing if name not in system.optional]
-    if needed:
-        raise LookupError(
-            f"{system.name} needs {', '.join(needed)}; the features hold {', '.join(sorted(there))}:"
-            " add it to the scene and to features.stack"
-        )
-    return features.reindex(feature=wanted), missing
+    return network, getattr(network, "stride", 1)
 
 
-def _model(system: System, row: Weights | None, key: str) -> tuple[torch.nn.Module, torch.device]:
-    """The network with its weights on this process's device, ready to predict: loaded once, the last two are kept."""
-    with _lock:
-        device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        if key not in _models:
-            build = row.network if row is not None and row.network is not None else system.network
-            network = build(len(system.inputs))
-            network = trained.load(network, row) if row is not None else network
-            _models[key] = network.eval().to(device, memory_format=torch.channels_last)
-            while len(_models) > 2:
-                _models.popitem(last=False)
-        _models.move_to_end(key)
-        return _models[key], device
-
-
-def _here(layers: xr.DataArray, job: Job, pieces: list[Block], client: None) -> Iterator[tuple]:
-    """Blocks predicted in this process; the next is read meanwhile."""
-    threads = torch.get_num_threads()
-    if layers.nbytes < 2**28:  # small enough to hold: each chunk is then computed once
-        layers = layers.compute()
-    with concurrent.futures.ThreadPoolExecutor(1) as reader:
-        slabs = [reader.submit(layers[:, *piece.extent].to_numpy) for piece in pieces[:1]]
-        try:
-            for number, piece in enumerate(pieces):
-                slab = slabs.pop().result()
-                slabs += [reader.submit(layers[:, *p.extent].to_numpy) for p in pieces[number + 1 : number + 2]]
-                yield _predict(slab, piece, job, cluster.cores())
-        finally:
-            torch.set_num_threads(threads)
-
-
-def _there(layers: xr.DataArray, job: Job, pieces: list[Block], client: distributed.Client) -> Iterator[tuple]:
-    """Blocks predicted on the client's workers, as they finish."""
-    beside = cluster.threads_beside(client)
-    waiting = iter(pieces)
-
-    def submit(piece: Block) -> distributed.Future:
-        slab = layers[:, *piece.extent].data
-        if dask.is_dask_collection(slab):
-            return client.compute(dask.delayed(_on_worker)(slab, piece, job, beside))
-        return client.submit(_on_worker, client.scatter(slab), piece, job, beside, pure=False)
-
-    running = distributed.as_completed([submit(piece) for piece in itertools.islice(waiting, IN_FLIGHT)])
-    try:
-        for future in running:
-            yield future.result()
-            for piece in itertools.islice(waiting, 1):
-                running.add(submit(piece))
-    finally:
-        running.clear()
-
-
-def _on_worker(slab: np.ndarray, piece: Block, job: Job, beside: dict[str, int]) -> tuple:
-    """`_predict` with this worker's share of its host's cores."""
-    threads = beside.get(distributed.get_worker().address, 1)
-    return _predict(slab, piece, job, max(1, cluster.cores() // threads))
-
-
-@torch.inference_mode()
-def _predict(slab: np.ndarray, piece: Block, job: Job, threads: int) -> tuple[int, int, np.ndarray]:
-    """One block: its place and its windows' weighted probabilities (score, y, x), NaN where unseen.
-
-    slab: the inputs (channel, y, x) of the block, less what lies beyond the scene.
-    """
-    beyond = [(0, side.stop - side.start - size) for side, size in zip(piece.extent, slab.shape[1:], strict=True)]
-    slab = np.pad(np.asarray(slab, dtype="float32"), ((0, 0), *beyond), constant_values=np.nan)
-    seen = ~np.isnan(slab[systems.shows_ground(job.system)]).all(axis=0)
-    mean, std = (np.asarray(numbers, dtype="float32")[:, None, None] for numbers in (job.mean, job.std))
-    slab = (slab - mean) / std
-    slab[~np.isfinite(slab)] = 0
-    out = np.zeros((job.scores, *seen.shape), dtype="float32")
-    spots = []
-    for (y, down), (x, across) in itertools.product(
-        zip(piece.y, piece.y_weights, strict=True), zip(piece.x, piece.x_weights, strict=True)
-    ):
-        cut = (slice(y - piece.y[0], y - piece.y[0] + len(down)), slice(x - piece.x[0], x - piece.x[0] + len(across)))
-        if seen[cut].any():
-            spots.append((cut, np.outer(down, across).astype("float32")))
-    if spots:
-        model, device = _model(job.system, job.weights, job.key)
-        torch.set_num_threads(threads)
-    for some in (spots[first : first + job.batch] for first in range(0, len(spots), job.batch)):
-        tensor = torch.from_numpy(np.stack([slab[:, *cut] for cut, _ in some]))
-        terms = systems.finish(job.system, model(tensor.to(device, memory_format=torch.channels_last)))
-        if job.term not in terms:
-            raise LookupError(f"{job.system.name} gives {', '.join(terms)}, not {job.term}")
-        for (cut, weight), values in zip(some, terms[job.term].float().cpu().numpy(), strict=True):
-            out[:, *cut] += values * weight
-    out[:, ~seen] = np.nan
-    return piece.y[0], piece.x[0], out
+def _reach(network: torch.nn.Module, job: Job, most: int) -> int | None:
+    """How far the network feels, in pixels; None where that is further than `most`, or a window counts as a whole."""
+    if job.system.window is not None or getattr(network, "context", False):
+        return None
+    reach = networks.receptive_radius(network, len(job.system.inputs), limit=max(most, 1))
+    return None if reach is None else reach + (job.term == "front")  # a derived front looks at its neighbours

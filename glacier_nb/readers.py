@@ -3,45 +3,71 @@
 import os
 import pathlib
 import re
+import shutil
+import tempfile
 
 import geopandas as gpd
 import pandas as pd
+import pyogrio
 import shapely
+from shapely.geometry.base import BaseGeometry
 
 # attribute names of RGI 7.0, and what other inventories call them
 _NAMES = {
-    "rgi_id": ("rgi_id", "RGIId", "RGIID", "glac_id", "FCGI_ID", "GLIMS_ID", "GLIMSId", "glims_id"),
+    "rgi_id": ("rgi_id", "RGIId", "RGIID", "glac_id", "FCGI_ID", "GLIMS_ID", "GLIMSId", "glims_id", "sgi-id", "sgi_id",
+               "SGI"),
     "glims_id": ("glims_id", "GLIMSId", "GLIMSID", "GLIMS_ID", "glac_id"),
     "glac_name": ("glac_name", "Name", "Glc_Name", "name"),
-    "src_date": ("src_date", "BgnDate", "SRC_DATE", "time", "date"),
+    "src_date": ("src_date", "BgnDate", "SRC_DATE", "time", "date", "year_acq"),
     "area_km2": ("area_km2", "Area", "db_area", "Area_poly"),
+    "cenlon": ("cenlon", "CenLon"), "cenlat": ("cenlat", "CenLat"),
     "o1region": ("o1region", "O1Region"), "o2region": ("o2region", "O2Region"),
-    "zmin_m": ("zmin_m", "Zmin"), "zmax_m": ("zmax_m", "Zmax"), "zmed_m": ("zmed_m", "Zmed"),
+    "zmin_m": ("zmin_m", "Zmin", "masl_min"), "zmax_m": ("zmax_m", "Zmax", "masl_max"),
+    "zmed_m": ("zmed_m", "Zmed", "masl_med"), "zmean_m": ("zmean_m", "masl_mean"),
     "slope_deg": ("slope_deg", "Slope"), "aspect_deg": ("aspect_deg", "Aspect"), "lmax_m": ("lmax_m", "Lmax"),
     "term_type": ("term_type", "TermType"), "surge_type": ("surge_type", "Surging"),
+    "aspect_sec": ("aspect_sec",), "conn_lvl": ("conn_lvl", "Connect"), "primeclass": ("primeclass",),
+    "utm_zone": ("utm_zone",), "dem_source": ("dem_source",), "is_rgi6": ("is_rgi6",),
     "analysis": ("anlys_id",), "analysts": ("analysts",), "line_type": ("line_type",), "system": ("system",),
 }  # fmt: skip
-_SYSTEMS = (("RGI2000-v7", "RGI 7.0"), ("RGI60", "RGI 6.0"), ("RGI50", "RGI 5.0"), (r"G\d{6}[EW]", "GLIMS"))
+_SYSTEMS = (("RGI2000-v7", "RGI 7.0"), ("RGI60", "RGI 6.0"), ("RGI50", "RGI 5.0"), (r"G\d{6}[EW]", "GLIMS"),
+            (r"[A-E]\d\d[a-z]?[-/]\d+", "SGI"))  # fmt: skip
 _POLAR = "EPSG:3413"  # NSIDC sea ice polar stereographic north
 
 
-def inventory(path: str | os.PathLike, bbox: tuple | None = None, crs: str | None = None) -> gpd.GeoDataFrame:
-    """Glacier outlines of any inventory (RGI 5, 6, 7, GLIMS, national, own file) under RGI 7.0's attribute names.
+def inventory(
+    path: str | os.PathLike,
+    bbox: tuple | None = None,
+    crs: str | None = None,
+    rgi_id: str | None = None,
+    unnamed: bool = False,
+) -> gpd.GeoDataFrame:
+    """Glacier outlines of any inventory (RGI 5, 6, 7, GLIMS, SGI, GAMDAM, own file) under RGI 7.0's attribute names.
 
     Columns rgi_id, time (datetime64, NaT unknown), system, geometry first, then those of glims_id, glac_name,
     area_km2 ... that the file has, in the file's CRS. The parts that GLIMS keeps of one analysis are one row.
-    `bbox` (lon/lat) keeps what touches it. A file without a CRS is taken as lon/lat if its numbers allow it.
-    Raises FileNotFoundError, and LookupError where nothing names the glaciers.
+    `bbox` (lon/lat, west > east across the antimeridian) keeps what touches it, `rgi_id` the glacier of that name.
+    A file without a CRS is taken as lon/lat if its numbers allow it. `unnamed` takes a file that names no glacier
+    (GAMDAM): each is named by its middle, as GLIMS does. Raises FileNotFoundError, OSError (no vector file),
+    ValueError (no polygons, no CRS), and LookupError where nothing names the glaciers.
     """
     path = there(path)
-    raw = _placed(gpd.read_parquet(path) if path.suffix == ".parquet" else _vector(path), path, crs)
+    raw = _placed(gpd.read_parquet(path) if path.suffix == ".parquet" else _vector(path, bbox), path, crs)
+    polygons = raw.geom_type.isin(("Polygon", "MultiPolygon"))
+    if len(raw) and not polygons.any():
+        kinds = ", ".join(sorted(raw.geom_type.dropna().unique()))
+        raise ValueError(f"{path.name} holds {kinds}, no outlines: give the file of the glaciers' polygons")
+    raw = raw[polygons].reset_index(drop=True)
     if bbox is not None:
-        window = gpd.GeoSeries([shapely.box(*bbox)], crs="EPSG:4326").segmentize(0.1).to_crs(raw.crs).iloc[0]
-        raw = raw[raw.intersects(window)].reset_index(drop=True)
+        raw = raw[raw.intersects(window(bbox, raw.crs))].reset_index(drop=True)
     out = gpd.GeoDataFrame(geometry=raw.geometry.to_numpy(), crs=raw.crs)
     for name, known in _NAMES.items():
         if (found := next((column for column in known if column in raw), None)) is not None:
             out[name] = raw[found].map(_text) if pd.api.types.is_object_dtype(raw[found]) else raw[found].to_numpy()
+    if "lmax_m" not in out and "length_km" in raw:  # SGI
+        out["lmax_m"] = 1000.0 * raw["length_km"].to_numpy()
+    if "rgi_id" not in out and unnamed:
+        out["rgi_id"] = _named_by_place(out)
     if "rgi_id" not in out:
         raise LookupError(f"{path.name} names no glaciers ({', '.join(map(str, raw.columns))}): add a column rgi_id")
     out["time"] = dates(out.pop("src_date")) if "src_date" in out else pd.NaT
@@ -49,6 +75,8 @@ def inventory(path: str | os.PathLike, bbox: tuple | None = None, crs: str | Non
         out["system"] = out["rgi_id"].map(
             lambda name: next((s for p, s in _SYSTEMS if re.match(p, str(name))), path.stem)
         )
+    if rgi_id is not None:
+        out = out[(out["rgi_id"] == rgi_id) | (out["glims_id"] == rgi_id if "glims_id" in out else False)]
     if "line_type" in out:  # GLIMS: lakes, rocks and snow lines are no outlines
         out = out[out.pop("line_type") == "glac_bound"]
     if "analysis" in out and out.duplicated(["rgi_id", "analysis"]).any():
@@ -181,12 +209,51 @@ def _text(value):
         return value
 
 
-def _vector(path: pathlib.Path, **more) -> gpd.GeoDataFrame:
-    """Any vector file, in its own encoding or latin1."""
+def window(bbox: tuple, crs) -> BaseGeometry:
+    """A lon/lat bbox as a shape in `crs`: two boxes where west > east, across the antimeridian."""
+    west, south, east, north = bbox
+    boxes = [bbox] if west < east else [(west, south, 180, north), (-180, south, east, north)]
+    shapes = gpd.GeoSeries([shapely.box(*box) for box in boxes], crs="EPSG:4326").segmentize(0.1)
+    return shapes.to_crs(crs).union_all()
+
+
+def _vector(path: pathlib.Path, bbox: tuple | None = None) -> gpd.GeoDataFrame:
+    """Any vector file, in its own encoding or latin1; of a large one with a CRS only what lies near `bbox`."""
+    more = {}
     try:
-        return gpd.read_file(path, **more)
-    except UnicodeDecodeError:
-        return gpd.read_file(path, encoding="latin1", **more)
+        if path.suffix == ".shp" and not path.with_suffix(".shx").exists():
+            return _without_index(path)
+        if bbox is not None and (crs := pyogrio.read_info(path)["crs"]):
+            more["bbox"] = window(bbox, crs).bounds
+        try:
+            return gpd.read_file(path, **more)
+        except UnicodeDecodeError:
+            return gpd.read_file(path, encoding="latin1", **more)
+    except pyogrio.errors.DataSourceError as error:
+        raise OSError(
+            f"{path.name} is no vector file that GDAL opens ({str(error).splitlines()[0]}): mend it"
+        ) from None
+
+
+def _without_index(path: pathlib.Path) -> gpd.GeoDataFrame:
+    """A shapefile whose .shx is missing, its index made again in a copy."""
+    with tempfile.TemporaryDirectory() as folder:
+        for part in path.parent.glob(f"{path.stem}.*"):
+            shutil.copyfile(part, pathlib.Path(folder) / part.name)
+        pyogrio.set_gdal_config_options({"SHAPE_RESTORE_SHX": "YES"})
+        try:
+            return gpd.read_file(pathlib.Path(folder) / path.name)
+        finally:
+            pyogrio.set_gdal_config_options({"SHAPE_RESTORE_SHX": None})
+
+
+def _named_by_place(shapes: gpd.GeoDataFrame) -> list[str]:
+    """Names of the form G010758E46800N from a point in each shape, in thousandths of a degree east of Greenwich."""
+    points = shapes.geometry.representative_point().to_crs("EPSG:4326")
+    return [
+        f"G{round(p.x % 360 * 1000) % 360_000:06d}E{round(abs(p.y) * 1000):05d}{'N' if p.y >= 0 else 'S'}"
+        for p in points
+    ]
 
 
 def _placed(raw: gpd.GeoDataFrame, path: pathlib.Path, crs: str | None) -> gpd.GeoDataFrame:
@@ -195,6 +262,8 @@ def _placed(raw: gpd.GeoDataFrame, path: pathlib.Path, crs: str | None) -> gpd.G
         return raw.set_crs(crs, allow_override=True)
     if raw.crs is not None:
         return raw
+    if raw.empty:
+        return raw.set_crs("EPSG:4326")
     west, south, east, north = raw.total_bounds
     if -180 <= west <= east <= 360 and -90 <= south <= north <= 90:
         return raw.set_crs("EPSG:4326")

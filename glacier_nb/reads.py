@@ -1,7 +1,7 @@
-"""One window of one asset read: GDAL's settings, signatures, stored values made physical, a failure by name."""
+"""One window of one asset: tried again where that may help, made physical; a failure by name, a loss on record."""
 
-import re
-from dataclasses import asdict, dataclass
+import time
+from dataclasses import asdict, dataclass, replace
 from urllib.parse import quote, urlsplit
 
 import numpy as np
@@ -11,21 +11,27 @@ import rasterio.enums
 import rasterio.errors
 import rasterio.warp
 from odc.geo.geobox import GeoBox
+from odc.geo.overlap import compute_reproject_roi
 from odc.loader import RasterBandMetadata, RasterGroupMetadata, RioDriver, RioReader
 
-GDAL = {
-    "GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR",
-    "GDAL_HTTP_CONNECTTIMEOUT": "20",
-    "GDAL_HTTP_TIMEOUT": "120",
-    "GDAL_HTTP_LOW_SPEED_TIME": "30",
-    "GDAL_HTTP_LOW_SPEED_LIMIT": "1000",
-    "GDAL_HTTP_MAX_RETRY": "5",
-    "GDAL_HTTP_RETRY_DELAY": "0.5",
-    "GDAL_HTTP_MERGE_CONSECUTIVE_RANGES": "YES",
-    "GDAL_INGESTED_BYTES_AT_OPEN": "32768",
-    "GDAL_CACHEMAX": 256 * 2**20,  # rasterio passes bytes on; the default is 5 % of the memory, in each process
-}
-"""Settings of every read; what the caller set with `odc.stac.configure_rio` or a rasterio Env goes before them."""
+from glacier_nb import ledger, ranges, remote
+from glacier_nb.ledger import ReadError, ReadReport, report, settle
+from glacier_nb.ranges import Patience
+from glacier_nb.remote import GDAL, clean
+
+__all__ = (
+    "GDAL",
+    "Driver",
+    "Patience",
+    "Read",
+    "ReadError",
+    "ReadReport",
+    "Reader",
+    "address",
+    "overview",
+    "report",
+    "settle",
+)
 
 # what odc.loader gives where the caller set nothing: its ten doubling delays are minutes before an error is seen
 _UNCHOSEN = {
@@ -36,6 +42,9 @@ _UNCHOSEN = {
 
 HELD = "glacier_nb:read"
 """Extra field under which an asset carries its `Read`."""
+
+LOST = np.uint32(0x7FC0A51D)
+"""Bits of the NaN that stands where a window was lost; any other NaN is no data. Lost quality layers are all ones."""
 
 
 @dataclass(frozen=True)
@@ -57,46 +66,107 @@ class Read:
     """Whether a stored zero is a value (radar products fill with zeros beside their own no-data value)."""
     tied: bool = False
     """Whether the file may be in radar geometry, placed by ground control points."""
+    index: int = 1
+    """Number of the band in its file, from 1."""
+
+
+@dataclass(frozen=True)
+class How:
+    """How a cube's reads are tried, and what becomes of one that fails."""
+
+    cube: str
+    """Key of the cube's rows in the ledger."""
+    patience: Patience
+    missing: str = "raise"
+    """"raise", or "report": no data, and a row."""
 
 
 class Driver(RioDriver):
     """odc.loader's rasterio driver with our settings and reader; it travels to the workers inside the graph."""
 
-    def __init__(self, gdal: dict[str, str], bands: dict[str, Read]) -> None:
+    def __init__(self, gdal: dict[str, str], bands: dict[str, Read], how: How) -> None:
         super().__init__(md_parser=_Metadata(bands))
-        self.gdal = {**GDAL, **gdal}
+        self.gdal, self.how = remote.settings(gdal, how.patience), how
 
     def capture_env(self) -> dict:
-        """GDAL settings for the workers."""
+        """GDAL settings for the workers. The cube's key among them keeps apart what two cubes read."""
         chosen = super().capture_env()
-        return self.gdal if chosen == _UNCHOSEN else {**self.gdal, **chosen}
+        gdal = self.gdal if chosen == _UNCHOSEN else {**self.gdal, **chosen}
+        return {**gdal, "GLACIER_NB_READS": self.how.cube}
 
     def open(self, src, ctx) -> "Reader":
         """Reader of one asset."""
-        return Reader(src, ctx)
+        return Reader(src, ctx, self.how)
 
 
 class Reader:
     """Windows of one asset. Each item's own scale and offset apply here, before anything is merged."""
 
-    def __init__(self, src, ctx) -> None:
-        self.src, self.ctx, self.held = src, ctx, Read(**src.driver_data)
+    def __init__(self, src, ctx, how: How) -> None:
+        self.src, self.ctx, self.how, self.held = src, ctx, how, Read(**src.driver_data)
 
     def read(self, cfg, dst_geobox: GeoBox, *, dst: np.ndarray | None = None, selection=None) -> tuple:
-        """Pixels on `dst_geobox` and where they lie in it; OSError names item and asset."""
-        held = self.held
+        """Pixels on `dst_geobox` and where they lie in it.
+
+        ReadError names item and asset; with missing="report" a lost window comes back marked (`LOST`).
+        """
+        held, begun = self.held, time.monotonic()
+        cfg = cfg.patch(src_nodata_fallback=held.nodata)
+
+        def read(path: str) -> tuple:
+            found = _by_tie_points(path, cfg.resampling, dst_geobox, held.nodata) if held.tied else None
+            return found or RioReader(replace(self.src, uri=path, band=held.index), self.ctx).read(
+                cfg, dst_geobox, selection=selection
+            )
+
+        tally = ranges.Tally()
         try:
-            found = _by_tie_points(self.src.uri, cfg.resampling, dst_geobox, held.nodata) if held.tied else None
-            cfg = cfg.patch(src_nodata_fallback=held.nodata)
-            roi, pixels = found or RioReader(self.src, self.ctx).read(cfg, dst_geobox, selection=selection)
-        except (rasterio.errors.RasterioError, OSError) as error:
-            raise OSError(failure(held.item, held.asset, error)) from None
-        if pixels.dtype.kind == "f":
-            pixels = physical(pixels, held)
+            roi, pixels = remote.tried(self.src.uri, read, self.how.patience, tally)
+            if pixels.dtype.kind == "f":
+                pixels = physical(pixels, held)
+            error = None
+        except OSError as failed:
+            error = failed
+        if error or tally.retries:
+            said = clean(error) if error else ""
+            bounds = " ".join(f"{edge:.10g}" for edge in dst_geobox.boundingbox)
+            seconds = round(time.monotonic() - begun, 3)
+            row = ReadReport(held.item, held.asset, f"{dst_geobox.crs} {bounds}", tally.retries + 1, seconds, said)
+            ledger.note(self.how.cube, row)
+        if error:
+            if self.how.missing == "raise":
+                raise ReadError(failure(held.item, held.asset, error), tuple(ledger.rows(self.how.cube))) from None
+            roi, pixels = self._lost(cfg, dst_geobox)
         if dst is None:
             return roi, pixels
         dst[roi] = pixels
         return roi, dst[roi]
+
+    def _lost(self, cfg, dst_geobox: GeoBox) -> tuple:
+        """Marks where the asset would have lain."""
+        roi = np.s_[0 : dst_geobox.shape[0], 0 : dst_geobox.shape[1]]
+        if isinstance(self.src.geobox, GeoBox):
+            roi = compute_reproject_roi(self.src.geobox, dst_geobox).roi_dst
+        shape = tuple(len(range(*side.indices(size))) for side, size in zip(roi, dst_geobox.shape, strict=True))
+        dtype = np.dtype(cfg.dtype)
+        if dtype.kind == "f":
+            return roi, np.full(shape, LOST).view("float32").astype(dtype, copy=False)
+        return roi, np.full(shape, np.iinfo(dtype).max, dtype)
+
+
+def lost(values: np.ndarray) -> np.ndarray:
+    """Where float32 `values` carry the mark of a lost window (bool).
+
+    >>> lost(np.array([LOST, 0x7FC00000, 0x3F800000], "uint32").view("float32")).tolist()
+    [True, False, False]
+    """
+    return values.view("uint32") == LOST
+
+
+def fuse(below: np.ndarray, above: np.ndarray) -> None:
+    """Fill what is missing in `below` from the next image of the same day; a loss stays a loss, unless seen there."""
+    missing = np.isnan(below)
+    np.copyto(below, above, where=missing & (~np.isnan(above) | lost(above)))
 
 
 def physical(stored: np.ndarray, held: Read) -> np.ndarray:
@@ -113,32 +183,38 @@ def physical(stored: np.ndarray, held: Read) -> np.ndarray:
 
 
 def address(href: str, collection: str | None, signed: tuple[str, ...] = ()) -> str:
-    """`href` as GDAL opens it: signed by GDAL at each read where its host ends as in `signed`, else unchanged.
+    """`href` as it is opened: in GDAL's form for "sign at each read" where its host ends as in `signed`.
 
-    No token is in it, so that none can expire or leak (GDAL's vsicurl option `pc_url_signing`).
+    No token is in it, so that none can expire or leak (GDAL's vsicurl option `pc_url_signing`; see `ranges.fetch`).
     """
     if not (urlsplit(href).hostname or "").endswith(signed or ("\0",)):
         return href
     return f"/vsicurl?pc_url_signing=yes&pc_collection={collection}&url={quote(href, safe='')}"
 
 
-def overview(item: pystac.Item, name: str, gdal: dict[str, str], size: int = 256) -> np.ndarray:
+def overview(
+    item: pystac.Item, name: str, gdal: dict[str, str], size: int = 256, patience: Patience | None = None
+) -> np.ndarray:
     """Stored values of an asset at `size` pixels a side at most, no-data left out (1-D)."""
-    held = of(item.assets[name])
-    try:
-        with rasterio.Env(**{**GDAL, **gdal}), rasterio.open(item.assets[name].href) as src:
+    held, patience = of(item.assets[name]), patience or Patience.here()
+
+    def read(path: str) -> tuple:
+        with rasterio.open(path) as src:
             shrink = max(1, -(-max(src.shape) // size))
             stored = src.read(1, out_shape=tuple(-(-n // shrink) for n in src.shape))
-            nodata = held.nodata if src.nodata is None else src.nodata
-    except rasterio.errors.RasterioError as error:
-        raise OSError(failure(held.item, held.asset, error)) from None
+            return stored, held.nodata if src.nodata is None else src.nodata
+
+    try:
+        with rasterio.Env(**remote.settings(gdal, patience)):
+            stored, nodata = remote.tried(item.assets[name].href, read, patience, ranges.Tally())
+    except OSError as error:
+        raise ReadError(failure(held.item, held.asset, error)) from None
     return stored[stored != nodata] if nodata is not None else stored.ravel()
 
 
 def failure(item: str, asset: str, error: Exception) -> str:
     """One line for a failed read: which one, why, and what next; query strings, which may hold tokens, are cut."""
-    reason = re.sub(r"\?\S+", "?...", str(error)).strip() or type(error).__name__
-    return f"cannot read {asset} of {item}: {reason}; try again, or leave this item out"
+    return f"cannot read {asset} of {item}: {clean(error)}; try again, or leave this item out"
 
 
 def fields(read: Read) -> dict:

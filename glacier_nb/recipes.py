@@ -1,14 +1,18 @@
 """What a row of `systems` is made of: the row itself, how it is trained, and how raw scores become probabilities."""
 
 import dataclasses
+import math
 from collections.abc import Callable, Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
 from torch.optim import Adam
 
-from glacier_nb import losses
+from glacier_nb import losses, vectorize
 from glacier_nb.clean import Steps
+
+ZONES = (*vectorize.ZONES, "snow", "vegetation", "shadow")
+"""Every zone a system may tell apart, in the order that its row names them; the last three are in no map of ours."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -17,7 +21,8 @@ class Recipe:
 
     patch: side of a training cut in pixels. batch: cuts per step. epochs: times the training area is gone through.
     optimiser: takes the parameters. schedule: factor on the learning rate from the share of the training done and
-    the validation losses so far (None: constant). symmetries: which of `networks.symmetry` are drawn from.
+    the validation losses so far (None: constant). symmetries: which of `networks.symmetry` are drawn from. clip: most
+    that the norm of all gradients may be. accumulate: batches whose gradients make one step.
     """
 
     patch: int = 256
@@ -26,6 +31,8 @@ class Recipe:
     optimiser: Callable[..., torch.optim.Optimizer] = Adam
     schedule: Callable[[float, Sequence[float]], float] | None = None
     symmetries: tuple[int, ...] = (0,)
+    clip: float | None = None
+    accumulate: int = 1
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,6 +45,9 @@ class System:
     fronts become lines, with options, where the paper says it. mean, std: normalisation of each input where the system
     fixes it, else it comes with the weights. departs: where the row differs from the paper; empty where it does not.
     reference_parameters: trainable, counted in the reference. window: pixels, where the network takes no other size.
+    views: which of `networks.symmetry` a prediction is the mean of. scores: as published, on the paper's data.
+    reads: names in `features.FEATURES` that the cleaning reads beside the inputs.
+    passes: Monte-Carlo passes with dropout on that the paper takes the mean and spread of.
     """
 
     name: str
@@ -57,6 +67,10 @@ class System:
     std: tuple[float, ...] = ()
     reference_parameters: int | None = None
     window: int | None = None
+    reads: tuple[str, ...] = ()
+    views: tuple[int, ...] = (0,)
+    passes: int = 1
+    scores: str = ""
 
 
 def two_zones(zones: Tensor) -> dict[str, Tensor]:
@@ -80,13 +94,34 @@ def drops(done: float, losses: Sequence[float], at: tuple[float, ...], factor: f
     return factor ** sum(done >= share for share in at)
 
 
-def plateau(done: float, losses: Sequence[float], patience: int, factor: float) -> float:
-    """A learning rate multiplied by `factor` whenever `patience` validations in a row brought nothing better."""
+def plateau(done: float, losses: Sequence[float], patience: int, factor: float, warm: float = 0.0) -> float:
+    """A learning rate multiplied by `factor` whenever `patience` validations in a row brought nothing better.
+
+    It rises from nothing over the first `warm` share of the training.
+    """
     best, since, power = float("inf"), 0, 0
     for loss in losses:
         best, since = (loss, 0) if loss < best else (best, since + 1)
         power, since = (power + 1, 0) if since >= patience else (power, since)
-    return factor**power
+    return factor**power * (done / warm if done < warm else 1)
+
+
+def polynomial(done: float, losses: Sequence[float], power: float = 0.9) -> float:
+    """A learning rate that falls to nothing as (1 - share done) ** power."""
+    return (1 - done) ** power
+
+
+def restarts(done: float, losses: Sequence[float], ends: tuple[float, ...], floor: float = 0.0) -> float:
+    """A learning rate that falls as a cosine from 1 to `floor`, again and again, each time up to a share in `ends`.
+
+    Loshchilov and Hutter 2017, arXiv:1608.03983.
+
+    >>> [round(restarts(done, (), ends=(0.2, 1.0)), 3) for done in (0.0, 0.1, 0.2, 0.6)]
+    [1.0, 0.5, 1.0, 0.5]
+    """
+    number = min(sum(done >= end for end in ends), len(ends) - 1)
+    start = ends[number - 1] if number else 0.0
+    return floor + (1 - floor) * (1 + math.cos(math.pi * (done - start) / (ends[number] - start))) / 2
 
 
 def one_cycle(done: float, losses: Sequence[float], warm: float = 0.1) -> float:

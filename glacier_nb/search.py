@@ -2,6 +2,7 @@
 
 import contextlib
 import datetime as dt
+import glob
 import itertools
 import json
 import os
@@ -23,8 +24,9 @@ from pystac_client.stac_api_io import StacApiIO
 from pystac_client.warnings import PystacClientWarning
 from tqdm import tqdm
 
-from glacier_nb import provenance
-from glacier_nb.sensors import PROVIDERS, SENSORS, Provider, Sensor, provider_row, sensor_of, sensor_row
+from glacier_nb import files, provenance
+from glacier_nb.providers import PROVIDERS, Provider, collection, provider_row
+from glacier_nb.sensors import SENSORS, Sensor, sensor_of, sensor_row
 
 __all__ = ("PROVIDERS", "SENSORS", "boxes_of", "footprint", "freeze", "newest", "scenes", "spans_of", "thaw", "tidy")
 
@@ -42,9 +44,9 @@ def scenes(
     `bbox` is west, south, east, north in degrees (west > east crosses the antimeridian) or has such a `.bbox`.
     `datetime` is a STAC interval ("2019-07-01/2019-09-30", "2019", "2016/2024"), a pair of dates, or a list of
     years, each searched by itself; None is any time. `provider` is a name in `PROVIDERS`, the address of any STAC
-    API, or a folder, item, item collection, catalogue or frozen file. Cloud cover (percent, items that state none
-    are kept) and `months` (1-12) are checked here even where the API cannot. Times are cut to milliseconds, the
-    precision of a frozen list.
+    API, a folder, item, item collection, catalogue or frozen file, or GeoTIFFs ("scenes/**/*.tif", see
+    `files.items`). Cloud cover (percent, items that state none are kept) and `months` (1-12) are checked here even
+    where the API cannot. Times are cut to milliseconds, the precision of a frozen list.
 
     Raises ValueError (region, dates), LookupError (unknown sensor, no scene), FileNotFoundError, ConnectionError.
     """
@@ -172,16 +174,19 @@ def _edge(text: str, side: str) -> dt.datetime | None:
 
 def _api(source: Provider, row: Sensor, boxes: list, spans: list, max_cloud: float | None) -> Iterator[pystac.Item]:
     """Items from a STAC API, or from a static catalogue over HTTP."""
+    known = collection(source, row.name)
     retry = urllib3.Retry(5, connect=2, backoff_factor=0.3, status_forcelist=(429, 502, 503, 504), allowed_methods=None)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", PystacClientWarning)
             client = pystac_client.Client.open(source.address, stac_io=StacApiIO(max_retries=retry, timeout=60))
-            if not client.conforms_to("ITEM_SEARCH"):
+            if known is None and not client.conforms_to("ITEM_SEARCH"):
                 yield from _within(client.get_items(recursive=True), row, boxes, spans)
                 return
-        names = [dict(source.collections).get(row.name, row.name)]
-        if source not in PROVIDERS:
+            if known is not None:  # swisstopo's API answers a search and does not say so
+                client.add_conforms_to("ITEM_SEARCH")
+        names = [known]
+        if known is None:
             there = sorted(collection.id for collection in client.get_collections())
             names = [name for name in (row.name, *row.collections) if name in there][:1]
             if not names:
@@ -192,7 +197,7 @@ def _api(source: Provider, row: Sensor, boxes: list, spans: list, max_cloud: flo
         query = {"eo:cloud_cover": {"lte": max_cloud}} if asks else None
         for box, span in itertools.product(boxes, spans):
             when = None if span == (None, None) else span
-            yield from client.search(collections=names, bbox=box, datetime=when, query=query, limit=250).items()
+            yield from client.search(collections=names, bbox=box, datetime=when, query=query, limit=source.page).items()
     except (APIError, requests.RequestException, urllib3.exceptions.HTTPError) as error:
         reason = str(getattr(next(iter(error.args), None), "reason", error)).rsplit("): ", 1)[-1].splitlines()[0][:200]
         others = ", ".join(other.name for other in PROVIDERS if other != source)
@@ -201,14 +206,20 @@ def _api(source: Provider, row: Sensor, boxes: list, spans: list, max_cloud: flo
 
 
 def _local(source: Provider, row: Sensor, boxes: list, spans: list, max_cloud: float | None) -> Iterator[pystac.Item]:
-    """Items from a folder of item JSON, a catalogue, an item, an item collection or a frozen file."""
+    """Items from a folder of item JSON, a catalogue, an item, an item collection, a frozen file, or rasters."""
     path = pathlib.Path(source.address)
+    if glob.has_magic(source.address) or path.suffix.lower() in files.SUFFIXES:
+        yield from _within(files.items(source.address, row.name), row, boxes, spans)
+        return
     if not path.exists():
         names = ", ".join(other.name for other in PROVIDERS)
         raise FileNotFoundError(
-            f"no provider {source.name!r}: name {names}, the http address of a STAC API, or a folder"
+            f"no provider {source.name!r}: name {names}, the http address of a STAC API, a folder or scenes/*.tif"
         )
-    yield from _within(_read(path), row, boxes, spans)
+    found = list(_read(path))
+    if not found and path.is_dir() and files.rasters(path):
+        found = files.items(path, row.name)
+    yield from _within(found, row, boxes, spans)
 
 
 def _read(path: pathlib.Path) -> Iterator[pystac.Item]:
@@ -233,10 +244,13 @@ def _within(items: Iterable[pystac.Item], row: Sensor, boxes: list, spans: list)
         with contextlib.suppress(LookupError):
             if sensor_of(item) != row:
                 continue
+            first = tidy(item).datetime
+            last = max(first, pd.Timestamp(item.properties.get("end_datetime") or first))
             west, south, east, north = item.bbox
             east += 360 * (east < west)
-            inside = any(w <= east and e >= west and s <= north and n >= south for w, s, e, n in boxes)
-            dated = any((a is None or a <= item.datetime) and (b is None or item.datetime <= b) for a, b in spans)
+            turned = [(w + turn, s, e + turn, n) for w, s, e, n in boxes for turn in (0, 360 * (east > 180))]
+            inside = any(w <= east and e >= west and s <= north and n >= south for w, s, e, n in turned)
+            dated = any((a is None or a <= last) and (b is None or first <= b) for a, b in spans)
             if inside and dated:
                 yield item
 

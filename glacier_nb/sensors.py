@@ -1,26 +1,8 @@
-"""Providers and sensors as rows: which asset is which band, and what a stored value means."""
+"""Sensors as rows: which asset is which band, what its values are, and what makes a pixel unclear."""
 
-import re
 from dataclasses import dataclass
 
 import pystac
-
-
-@dataclass(frozen=True)
-class Provider:
-    """Where items come from, and what reading their assets takes."""
-
-    name: str
-    address: str
-    """STAC API."""
-    collections: tuple[tuple[str, str], ...] = ()
-    """(sensor, collection id) where the id is not the sensor's name."""
-    signed: tuple[str, ...] = ()
-    """Host endings whose files need a signature, which GDAL fetches at each read."""
-    gdal: tuple[tuple[str, str], ...] = ()
-    """GDAL settings its store needs; keys and secrets come from the environment."""
-    doubtful: bool = False
-    """Whether its word on the Sentinel-2 offset is known to be wrong for some items."""
 
 
 @dataclass(frozen=True)
@@ -29,12 +11,16 @@ class Band:
 
     name: str
     keys: tuple[str, ...]
-    """Asset keys it is known under, the best first."""
+    """Asset keys it is known under, the best first; each a regular expression of the whole key."""
     scale: float = 1.0
     offset: float = 0.0
     nodata: float | None = None
     units: str = "1"
     resampling: str = "bilinear"
+    index: int = 1
+    """Number of the band in its file, from 1."""
+    extra: bool = False
+    """Read where it is asked for by name only."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +48,7 @@ class Sensor:
     collections: tuple[str, ...] = ()
     """Collection ids besides its name."""
     marks: tuple[tuple[str, str], ...] = ()
-    """Properties that tell its items where they name no collection."""
+    """Properties that tell its items where they name no collection; one is enough."""
     added: float = 0.0
     """What processing baseline 04.00 and later added to the reflectance (Sentinel-2)."""
     power: int = 1
@@ -71,118 +57,154 @@ class Sensor:
     """Zeros are unseen whatever the file says, passes of a day stay apart, any polarisation makes a pixel seen."""
     tied: bool = False
     """Whether its files lie in radar geometry, placed by ground control points."""
+    sunlit: bool = False
+    """Whether the values are still to be divided by the sine of the sun's elevation (Landsat Level 1)."""
 
 
-PROVIDERS = (
-    Provider(
-        "planetary-computer",
-        "https://planetarycomputer.microsoft.com/api/stac/v1",
-        signed=(".blob.core.windows.net",),
-    ),
-    Provider(
-        "earth-search",
-        "https://earth-search.aws.element84.com/v1",
-        gdal=(("AWS_NO_SIGN_REQUEST", "YES"),),
-        doubtful=True,  # github.com/Element84/earth-search issues 9, 66 and 71
-    ),
-    Provider(
-        "copernicus-data-space",
-        "https://stac.dataspace.copernicus.eu/v1",
-        collections=(("cop-dem-glo-30", "cop-dem-glo-30-dged-cog"),),
-        gdal=(("AWS_S3_ENDPOINT", "eodata.dataspace.copernicus.eu"), ("AWS_VIRTUAL_HOSTING", "FALSE")),
-    ),
-)  # fmt: skip
+def _each(names: tuple, **common) -> tuple[Band, ...]:
+    """Bands of one kind: (name, key, ...) each."""
+    return tuple(Band(name, tuple(keys), **common) for name, *keys in names)
 
-_S2 = tuple(
-    Band(name, (code, name, f"{code}_{metres}m"), 1e-4, nodata=0)
-    for name, code, metres in (
-        ("blue", "B02", 10), ("green", "B03", 10), ("red", "B04", 10), ("nir", "B08", 10),
-        ("swir16", "B11", 20), ("swir22", "B12", 20),
-    )
+
+def _sentinel2(*names: tuple[str, str, int], extra: bool = False) -> tuple[Band, ...]:
+    """Sentinel-2's keys: of its own, by common name, and with the resolution as Copernicus Data Space has them."""
+    keys = ((name, code, name, f"{code}_{metres}m") for name, code, metres in names)
+    return _each(tuple(keys), scale=1e-4, nodata=0, extra=extra)
+
+
+_S2 = (
+    *_sentinel2(("blue", "B02", 10), ("green", "B03", 10), ("red", "B04", 10), ("nir", "B08", 10),
+                ("swir16", "B11", 20), ("swir22", "B12", 20)),
+    *_sentinel2(("coastal", "B01", 20), ("nir08", "B8A", 20), extra=True),
+    # Earth Search numbers them, Planetary Computer has codes alone
+    *_each((("rededge071", "B05", "rededge071", "rededge1", "B05_20m"),
+            ("rededge075", "B06", "rededge075", "rededge2", "B06_20m"),
+            ("rededge078", "B07", "rededge078", "rededge3", "B07_20m")), scale=1e-4, nodata=0, extra=True),
 )  # fmt: skip
-_LANDSAT = tuple(
-    Band(name, keys, 2.75e-5, -0.2, nodata=0)
-    for name, keys in (
-        ("blue", ("blue",)), ("green", ("green",)), ("red", ("red",)), ("nir", ("nir08", "nir")),
-        ("swir16", ("swir16",)), ("swir22", ("swir22",)),
-    )
-)  # fmt: skip
-_POLARISATIONS = ("vv", "vh", "hh", "hv")
+_OLI = (("blue", "blue"), ("green", "green"), ("red", "red"), ("nir", "nir08", "nir"), ("swir16", "swir16"),
+        ("swir22", "swir22"))  # fmt: skip
+_QA_PIXEL = Mask(("qa_pixel",), "uint16", fill=1, bits=(0, 1, 2, 3, 4))
+"""Fill, dilated cloud, cirrus, cloud, cloud shadow."""
+_QA_RADSAT = Mask(("qa_radsat",), "uint16", bits=(9, 11))
+"""Dropped pixel, terrain occlusion; its saturation bits stay: bright snow saturates the visible bands of Landsat 4-7
+and is snow all the same."""
+_POLARISATIONS = tuple((name, f"(?i){name}") for name in ("vv", "vh", "hh", "hv"))
+_RGB = ("red", "green", "blue")
+
+
+def _heights(*keys: str, nodata: float | None) -> tuple[Band, ...]:
+    return (Band("elevation", keys, nodata=nodata, units="m", resampling="cubic"),)
+
 
 SENSORS = (
     Sensor(
         "sentinel-2-l2a", "Sentinel-2 surface reflectance", _S2, 10,
         # no data, saturated or defective, cloud shadow, cloud (medium, high), cirrus; 2 (dark, cast shadow) stays
         masks=(Mask(("SCL", "scl", "SCL_20m"), "uint8", values=(0, 1, 3, 8, 9, 10)),),
-        collections=("sentinel-s2-l2a", "sentinel-s2-l2a-cogs", "sentinel-2-c1-l2a"),
-        marks=(("s2:product_type", "S2MSI2A"),), added=0.1,
+        collections=("sentinel-s2-l2a", "sentinel-s2-l2a-cogs", "sentinel-2-c1-l2a", "sentinel-2-pre-c1-l2a"),
+        marks=(("s2:product_type", "S2MSI2A"), ("product:type", "S2MSI2A")), added=0.1,
     ),
     Sensor(
         "sentinel-2-l1c", "Sentinel-2 top-of-atmosphere reflectance, without a cloud layer", _S2, 10,
-        marks=(("s2:product_type", "S2MSI1C"),), added=0.1,
+        collections=("sentinel-s2-l1c",),
+        marks=(("s2:product_type", "S2MSI1C"), ("product:type", "S2MSI1C")), added=0.1,
     ),
     Sensor(
         "landsat-c2-l2", "Landsat 4-9 Collection 2 Level 2: surface reflectance and temperature",
-        (*_LANDSAT, Band("lwir11", ("lwir11", "lwir"), 0.00341802, 149.0, nodata=0, units="K")), 30,
-        # QA_PIXEL: fill, dilated cloud, cirrus, cloud, cloud shadow. QA_RADSAT: dropped pixel, terrain occlusion; its
-        # saturation bits stay: bright snow saturates the visible bands of Landsat 4-7 and is snow all the same
-        masks=(
-            Mask(("qa_pixel",), "uint16", fill=1, bits=(0, 1, 2, 3, 4)),
-            Mask(("qa_radsat",), "uint16", bits=(9, 11)),
-        ),
-        collections=("landsat-c2l2-sr",),
+        (*_each(_OLI, scale=2.75e-5, offset=-0.2, nodata=0),
+         Band("lwir11", ("lwir11", "lwir"), 0.00341802, 149.0, nodata=0, units="K"),
+         Band("coastal", ("coastal",), 2.75e-5, -0.2, nodata=0, extra=True)), 30,
+        masks=(_QA_PIXEL, _QA_RADSAT), collections=("landsat-c2l2-sr", "landsat-c2l2-st"),
+        marks=(("landsat:correction", "L2SP"), ("landsat:correction", "L2SR")),
+    ),
+    Sensor(
+        # without temperature: Level 1 stores radiance there, and Planck's law is no scale and offset
+        "landsat-c2-l1", "Landsat 8-9 Collection 2 Level 1: top-of-atmosphere reflectance, with pan and cirrus",
+        _each((*_OLI, ("coastal", "coastal"), ("pan", "pan"), ("cirrus", "cirrus")), scale=2e-5, offset=-0.1, nodata=0),
+        15, masks=(_QA_PIXEL, _QA_RADSAT), collections=("landsat-c2l1",),
+        marks=(("landsat:correction", "L1TP"), ("landsat:correction", "L1GT")), sunlit=True,
+    ),
+    Sensor(
+        "planetscope", "PlanetScope surface reflectance",
+        _each((("blue", "blue"), ("green", "green"), ("red", "red"), ("nir", "nir")), scale=1e-4, nodata=0), 3,
+        masks=(Mask(("udm2", "ortho_udm2"), "uint8", values=(0,)),),  # its first band is 1 where the view is clear
+        collections=("PSScene",),
+    ),
+    Sensor(
+        "image", "Any other image from files, values as stored",
+        _each(tuple((name, name) for name, *_ in _OLI)), 10,
+    ),
+    Sensor(
+        "swissimage", "swisstopo's aerial images, eight bits a colour as published",
+        tuple(Band(name, (r"swissimage-dop10_.*_2_2056\.tif", r"swissimage-dop10_.*\.tif", "image"), index=number)
+              for number, name in enumerate(_RGB, 1)), 2,
+        collections=("ch.swisstopo.swissimage-dop10",),
     ),
     Sensor(
         "sentinel-1-rtc", "Sentinel-1 gamma0, radiometrically terrain corrected",
-        tuple(Band(name, (name,), nodata=-32768) for name in _POLARISATIONS), 10, radar=True,
+        _each(_POLARISATIONS, nodata=-32768), 10, radar=True,
     ),
     Sensor(
         # 1 / sigmaNought of the product's lookup table, which is near 600 in mid-swath: sigma0 within about 1 dB
         "sentinel-1-grd", "Sentinel-1 ground range detected, sigma0 by the nominal calibration",
-        tuple(Band(name, (name,), 1 / 600, nodata=0) for name in _POLARISATIONS), 10,
-        power=2, radar=True, tied=True,
+        _each(_POLARISATIONS, scale=1 / 600, nodata=0), 10,
+        marks=(("sar:product_type", "GRD"), ("product:type", "GRD")), power=2, radar=True, tied=True,
+    ),
+    Sensor(
+        "coherence", "Interferometric coherence of two radar passes, 0 to 1",
+        (Band("coherence", ("coherence", "coh.*", "corr"), nodata=0),), 40,
     ),
     Sensor(
         "cop-dem-glo-30", "Copernicus DEM, surface heights over EGM2008",
-        (Band("elevation", ("data", "elevation"), nodata=-32767, units="m", resampling="cubic"),), 30,
-        collections=("cop-dem-glo-30-dged-cog",),
+        _heights("data", "elevation", "DEM", nodata=-32767), 30, collections=("cop-dem-glo-30-dged-cog",),
     ),
     Sensor(
-        "nasadem", "NASADEM, heights of February 2000",
-        (Band("elevation", ("elevation", "data"), nodata=-32768, units="m", resampling="cubic"),), 30,
+        "cop-dem-glo-90", "Copernicus DEM at 90 m, surface heights over EGM2008",
+        _heights("data", "elevation", "DEM", nodata=-32767), 90, collections=("cop-dem-glo-90-dged-cog",),
+    ),
+    Sensor("nasadem", "NASADEM, heights of February 2000", _heights("elevation", "data", nodata=-32768), 30),
+    Sensor("alos-dem", "ALOS World 3D 30 m, surface heights", _heights("data", "elevation", nodata=-9999), 30),
+    Sensor(
+        "arcticdem", "ArcticDEM mosaic, heights over the WGS 84 ellipsoid", _heights("dem", nodata=-9999), 10,
+        collections=("arcticdem-mosaics-v4.1-10m", "arcticdem-mosaics-v4.1-2m", "arcticdem-mosaics-v4.1-32m",
+                     "arcticdem-mosaics-v3.0-10m", "arcticdem-mosaics-v3.0-2m", "arcticdem-mosaics-v3.0-32m"),
     ),
     Sensor(
-        "alos-dem", "ALOS World 3D 30 m, surface heights",
-        (Band("elevation", ("data", "elevation"), nodata=-9999, units="m", resampling="cubic"),), 30,
+        "rema", "Reference Elevation Model of Antarctica, heights over the WGS 84 ellipsoid",
+        _heights("dem", nodata=-9999), 10,
+        collections=("rema-mosaics-v2.0-10m", "rema-mosaics-v2.0-2m", "rema-mosaics-v2.0-32m"),
     ),
     Sensor(
-        "dem", "Any other elevation item, metres",
-        (Band("elevation", ("elevation", "dem", "data"), nodata=-9999, units="m", resampling="cubic"),), 30,
+        "arcticdem-strips", "ArcticDEM strips, each of one date", _heights("dem", nodata=-9999), 2,
+        collections=("arcticdem-strips-s2s041-2m",),
+    ),
+    Sensor(
+        "rema-strips", "REMA strips, each of one date", _heights("dem", nodata=-9999), 2,
+        collections=("rema-strips-s2s041-2m",),
+    ),
+    Sensor(
+        "swissalti3d", "swissALTI3D, ground heights over LN02",
+        _heights(r"swissalti3d_.*_2_2056_5728\.tif", r"swissalti3d_.*\.tif", "elevation", nodata=-9999), 2,
+        collections=("ch.swisstopo.swissalti3d",),
+    ),
+    Sensor(
+        "hugonnet-dh-dt", "Elevation change rate of Hugonnet et al. 2021, doi:10.1038/s41586-021-03436-z",
+        _each((("dh_dt", "dhdt"), ("dh_dt_error", "dhdt_err")), nodata=-9999, units="m a-1"), 100,
+    ),
+    Sensor(
+        # along the axes of the file's own grid, on maps whose north is not the grid's a vector turns with it
+        "its-live-velocity", "ITS_LIVE surface velocity, Gardner et al., doi:10.5067/6II6VW8LLWJ7",
+        _each((("velocity", "v"), ("velocity_x", "vx"), ("velocity_y", "vy")), nodata=-32767, units="m a-1"), 120,
+    ),
+    Sensor(
+        "ice-thickness", "Ice thickness, as of Farinotti et al. 2019, doi:10.1038/s41561-019-0300-3",
+        (Band("thickness", ("thickness",), units="m"),), 25,
+    ),
+    Sensor(
+        "dem", "Any other elevation item, metres", _heights("elevation", "dem", "data", nodata=-9999), 30,
         collections=("dem-90m",),
     ),
 )  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Encoding:
-    """What the stored values of one asset mean: physical = (stored x scale + offset) ** power."""
-
-    key: str
-    """The asset's key in its item."""
-    scale: float
-    offset: float
-    nodata: float | None
-    power: int
-    why: str
-    """How the offset was decided."""
-    doubtful: bool = False
-    """Whether the values themselves must be asked, because the provider's word has been wrong."""
-
-
-def provider_row(provider: str) -> Provider:
-    """The row of a provider's name or address; a row without needs for any other address or path."""
-    rows = (row for row in PROVIDERS if provider in (row.name, row.address))
-    return next(rows, Provider(str(provider), str(provider)))
 
 
 def sensor_row(name: str) -> Sensor:
@@ -194,98 +216,14 @@ def sensor_row(name: str) -> Sensor:
 
 
 def sensor_of(item: pystac.Item) -> Sensor:
-    """The sensor an item comes from, by its collection, or by its properties where it names none."""
+    """The sensor an item comes from, by its collection, or by its properties where that is none of ours."""
     for row in SENSORS:
         if item.collection_id in (row.name, *row.collections):
             return row
+    for row in SENSORS:
         if any(item.properties.get(key) == value for key, value in row.marks):
             return row
     raise LookupError(
         f"item {item.id} (collection {item.collection_id}) is of no known sensor: "
         f"its collection should be one of {', '.join(row.name for row in SENSORS)}"
     )
-
-
-def encodings(item: pystac.Item, doubtful: bool = False) -> dict[str, Encoding]:
-    """The bands an item has, by common name, and what their stored values mean.
-
-    An asset is found by the keys in the sensor's row, else by the common name it declares. Scale, offset and
-    nodata are those it declares, else the row's; the Sentinel-2 offset is decided by `_added`. `doubtful` says
-    that the provider's word on it may be wrong.
-    """
-    row, found = sensor_of(item), {}
-    for band in row.bands:
-        key = next((key for key in band.keys if key in item.assets), None) or _by_common_name(item, band.name)
-        if key is None:
-            continue
-        declared = _declared(item.assets[key])
-        scale = declared.get("scale", band.scale)
-        nodata = declared.get("nodata", band.nodata)
-        if isinstance(nodata, str):  # STAC writes NaN and infinities as text
-            nodata = float(nodata)
-        if row.added:
-            offset, why, unsure = _added(item, row.added, declared.get("offset"))
-            found[band.name] = Encoding(key, scale, offset, nodata, row.power, why, doubtful and unsure)
-        else:
-            why = "declared by the item" if "offset" in declared else "as the sensor's row says"
-            found[band.name] = Encoding(key, scale, declared.get("offset", band.offset), nodata, row.power, why)
-    return found
-
-
-def baseline(item: pystac.Item) -> float | None:
-    """Sentinel-2 processing baseline, such as 4.0 or 5.11; None where neither properties nor names tell it."""
-    for key in (
-        "s2:processing_baseline",
-        "processing:version",
-        "sentinel2:processing_baseline",
-        "sentinel:processing_baseline",
-    ):
-        if re.fullmatch(r"\d+\.\d+", str(item.properties.get(key))):
-            return float(item.properties[key])
-    names = [item.id, *(str(item.properties.get(f"s2:{key}")) for key in ("product_uri", "granule_id", "datastrip_id"))]
-    told = next((m for m in (re.search(r"_N(\d\d)\.?(\d\d)(?=_|\.|$)", name) for name in names) if m), None)
-    return float(f"{told[1]}.{told[2]}") if told else None
-
-
-def _added(item: pystac.Item, added: float, declared: float | None) -> tuple[float, str, bool]:
-    """Offset that Sentinel-2 reflectance still needs, why, and whether that rests on a word that has been wrong.
-
-    Baseline 04.00 (25 January 2022) and later, reprocessed older scenes included, store reflectance + 0.1 so that
-    it can be negative; some providers have taken it off again. The date decides nothing.
-    """
-    applied = [bool(value) for key, value in item.properties.items() if key.endswith("boa_offset_applied")]
-    number = baseline(item)
-    if any(applied):
-        return 0.0, f"baseline {number}: the provider took the offset off", False
-    if number is not None:
-        later = 4 <= number < 90  # 99.99 is ESA's mark of a trial processing, made before the offset came
-        said = f"baseline {number:05.2f}: offset {'still in the values' if later else 'never added'}"
-        return (-added if later else 0.0), said, later and bool(applied)
-    if declared is not None:
-        return float(declared), "baseline unknown: offset as the item declares", True
-    raise ValueError(
-        f"item {item.id} tells neither its processing baseline nor an offset: "
-        f"write s2:processing_baseline into its properties or raster:bands into its assets"
-    )
-
-
-def _declared(asset: pystac.Asset) -> dict:
-    """Scale, offset and nodata an asset states, in raster:bands, in STAC 1.1 bands or on the asset itself."""
-    fields = asset.extra_fields
-    bands = [*fields.get("raster:bands", []), *fields.get("bands", [])][:1]
-    told = {}
-    for source in (fields, *bands):
-        for name in ("scale", "offset", "nodata"):
-            value = source.get(f"raster:{name}", source.get(name))
-            if value is not None:
-                told[name] = value
-    return told
-
-
-def _by_common_name(item: pystac.Item, name: str) -> str | None:
-    """Key of the single-band asset that declares a common name."""
-    for key, asset in item.assets.items():
-        bands = asset.extra_fields.get("eo:bands") or asset.extra_fields.get("bands") or []
-        if len(bands) == 1 and name in (bands[0].get("common_name"), bands[0].get("eo:common_name")):
-            return key
-    return None

@@ -74,7 +74,7 @@ def files(folder: str | pathlib.Path, handler: type[StaticFileHandler] | None = 
         try:
             sockets = bind_sockets(0, LOOPBACK)
             server = HTTPServer(
-                Application([(r"/(.*)", handler or _Ranges, {"path": root})], log_function=lambda handler: None)
+                Application([(r"/(.*)", handler or Ranges, {"path": root})], log_function=lambda handler: None)
             )
             server.add_sockets(sockets)
             started.extend((sockets[0].getsockname()[1], asyncio.get_running_loop(), stop))
@@ -97,7 +97,7 @@ def files(folder: str | pathlib.Path, handler: type[StaticFileHandler] | None = 
         thread.join()
 
 
-class _Ranges(StaticFileHandler):
+class Ranges(StaticFileHandler):
     """Static files that a page from anywhere may read in parts; the version is time and size, not a hash of it all."""
 
     def set_default_headers(self) -> None:

@@ -1,21 +1,39 @@
 """The literature, one row each: inputs, network, loss, recipe and cleaning of a published system, under one name.
 
-The rows stand in `systems_extent`, `systems_change`, `systems_rock` and `systems_front`, what they are made of in
-`recipes`.
+The rows stand in the modules `systems_...` by task, what they are made of in `recipes`.
 """
 
+import dataclasses
+import functools
 import inspect
 from collections.abc import Mapping
 
 import torch
 from torch import Tensor, nn
 
-from glacier_nb import clean, features, networks, systems_change, systems_extent, systems_front, systems_rock
+from glacier_nb import (
+    clean,
+    features,
+    networks,
+    systems_caffe,
+    systems_change,
+    systems_extent,
+    systems_front,
+    systems_rock,
+    systems_sensors,
+)
 from glacier_nb.recipes import Recipe, System
 
-__all__ = ["SYSTEMS", "WATER", "Recipe", "System", "card", "find", "finish", "shows_ground"]
+__all__ = ["SYSTEMS", "WATER", "Recipe", "System", "card", "find", "finish", "outline", "pretrained", "shows_ground"]
 
-SYSTEMS = (*systems_extent.ROWS, *systems_change.ROWS, *systems_rock.ROWS, *systems_front.ROWS)
+SYSTEMS = (
+    *systems_extent.ROWS,
+    *systems_sensors.ROWS,
+    *systems_change.ROWS,
+    *systems_rock.ROWS,
+    *systems_front.ROWS,
+    *systems_caffe.ROWS,
+)
 """Every system, in the order that tables show them."""
 
 WATER = ("ocean", "melange")
@@ -60,8 +78,28 @@ def shows_ground(system: System) -> list[bool]:
     """
     known = {row.name for row in features.FEATURES}
     terrain = [name in known and set(features.needs([name])) <= {"elevation", "dh_dt"} for name in system.inputs]
-    found = [not (hill or name in system.optional) for hill, name in zip(terrain, system.inputs, strict=True)]
-    return found if any(found) else [True] * len(found)
+    images = [not hill for hill in terrain]
+    found = [image and name not in system.optional for image, name in zip(images, system.inputs, strict=True)]
+    return next((some for some in (found, images) if any(some)), [True] * len(found))
+
+
+def pretrained(system: str | System, weights: str = "imagenet") -> System:
+    """A row whose encoder starts from weights that its library downloads, by their name there; ValueError: it has none.
+
+    >>> pretrained("dl4gam").network.keywords["weights"]
+    'imagenet'
+    """
+    system = find(system)
+    if "weights" not in inspect.signature(system.network).parameters:
+        have = [row.name for row in SYSTEMS if "weights" in inspect.signature(row.network).parameters]
+        raise ValueError(f"{system.name} has no encoder with weights to download; there are: {', '.join(have)}")
+    return dataclasses.replace(system, network=functools.partial(system.network, weights=weights))
+
+
+def outline(system: System) -> nn.Module:
+    """The network without numbers: built in no time, to be asked for its size and stride."""
+    with torch.device("meta"):
+        return system.network(len(system.inputs))
 
 
 def card(system: System) -> dict:
@@ -72,10 +110,11 @@ def card(system: System) -> dict:
         "citation": system.citation,
         "inputs": list(system.inputs),
         "outputs": list(system.zones) or ["front"],
-        "parameters": networks.parameters(system.network(len(system.inputs))),
+        "parameters": networks.parameters(outline(system)),
         "reference_parameters": system.reference_parameters,
         "patch": system.recipe.patch if system.recipe else None,
         "loss": " + ".join(loss.__name__ for loss, _, _ in system.loss),
         "clean": " ".join(step.__name__ for step, _ in system.clean),
+        "scores": system.scores,
         "departs": system.departs,
     }

@@ -12,9 +12,10 @@ from typing import NamedTuple
 import geopandas as gpd
 import numpy as np
 import pandas as pd
-import pyproj
 import shapely
 from tqdm import tqdm
+
+from glacier_nb.crs import metres, scale
 
 REACH, GAP = 0.1, 0.25  # of a box's width: the longest gap bridged between a front and a side, and inside a front
 LEFT = np.array([[0, 1], [-1, 0]])  # a quarter turn: axis @ LEFT points to the left of axis
@@ -77,9 +78,10 @@ def positions(
         raise ValueError(f"method={method!r}: one of {', '.join(row.name for row in METHODS)}")
     if missing := {"rgi_id", "time"} - set(fronts.columns):
         raise ValueError(f"fronts lack {sorted(missing)}: add them with fronts.assign(...)")
+    metres(fronts)
     fronts = fronts.sort_values("time", kind="stable").reset_index(drop=True)
     boxes, lines, heads = (_by_glacier(thing, fronts.crs) for thing in (box, centreline, upglacier))
-    k, shapes, order = _scale(fronts), fronts.geometry.to_numpy(), fronts.groupby("rgi_id", sort=False).indices
+    k, shapes, order = np.sqrt(scale(fronts)), fronts.geometry.to_numpy(), fronts.groupby("rgi_id", sort=False).indices
     sizes = np.full(len(fronts), fronts.get("pixel_m", np.nan) if pixel is None else pixel, dtype=float)
     readings, widths, gates = [Reading(note="refused: no front")] * len(fronts), np.full(len(fronts), np.nan), []
     for rgi_id, rows in tqdm(order.items(), desc=f"fronts by {method}", delay=2, leave=False):
@@ -184,18 +186,6 @@ def _by_glacier(thing, crs) -> Callable[[str], shapely.Geometry | None]:
         thing = thing.geometry.to_crs(crs).union_all()
     one = shapely.Point(thing) if isinstance(thing, tuple | list) else thing
     return lambda rgi_id: one
-
-
-def _scale(fronts: gpd.GeoDataFrame) -> np.ndarray:
-    """Length on the map / length on the ground at each front, 1 where within 0.1 % (UTM); refuses degrees."""
-    crs = fronts.crs
-    if crs is None or not crs.is_projected or "Pseudo" in crs.coordinate_operation.method_name:
-        code = f"to_crs('{fronts.estimate_utm_crs()}')" if crs else "set_crs('EPSG:...')"
-        raise ValueError(f"fronts in {crs.name if crs else 'no CRS'}: lengths need metres; use .{code}")
-    box, degrees = fronts.bounds, pyproj.Transformer.from_crs(crs, crs.geodetic_crs, always_xy=True)
-    lon, lat = degrees.transform([0.0, *(box.minx + box.maxx) / 2], [0.0, *(box.miny + box.maxy) / 2])
-    k = np.sqrt(np.asarray(pyproj.Proj(crs).get_factors(lon, lat).areal_scale))[1:]
-    return np.where(np.abs(k - 1) > 0.001, k, 1.0)
 
 
 def _flowline(fronts, box, centreline, width, upglacier) -> Gate:

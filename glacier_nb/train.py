@@ -104,9 +104,12 @@ def fit(
             network.train()
             with torch.autocast("cpu", torch.bfloat16, enabled=bfloat16):
                 loss = _loss(system, network, next(draw))
-            optimiser.zero_grad()
-            loss.backward()
-            optimiser.step()
+            (loss / recipe.accumulate).backward()
+            if (step + 1) % recipe.accumulate == 0 or step + 1 == steps:
+                if recipe.clip is not None:
+                    torch.nn.utils.clip_grad_norm_(network.parameters(), recipe.clip)
+                optimiser.step()
+                optimiser.zero_grad()
             running.append(loss.item())
             bar.update()
             if (step + 1) % every == 0 or step + 1 == steps:
@@ -125,7 +128,10 @@ def fit(
 def _loss(system: System, network: torch.nn.Module, batch: dict[str, torch.Tensor]) -> torch.Tensor:
     """The system's loss on one batch."""
     terms = network(batch["x"].contiguous(memory_format=torch.channels_last))
-    terms = {name: scores.float() for name, scores in terms.items()}
+    terms = {
+        name: [part.float() for part in scores] if isinstance(scores, list) else scores.float()
+        for name, scores in terms.items()
+    }
     return losses.total(system.loss, {**terms, **{name: batch[name] for name in ("truth", "seen", "front")}})
 
 
@@ -210,7 +216,7 @@ def demo(
     if len(seeds) < 2:
         raise ValueError(f"seeds {seeds}: give two or more, the last one is for validation")
     *training, validation = [landscape(one, folder) for one in tqdm(seeds, desc="landscapes", unit="landscape")]
-    fast = torch.backends.mkldnn.is_available() and torch.ops.mkldnn._is_mkldnn_bf16_device_supported()
+    fast = getattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)()  # torch has no public word for it
     scenes = [sample for scenes in training for sample in scenes]
     found = fit("extent-demo", scenes, seed, steps, validation, bfloat16=fast)
     card = {

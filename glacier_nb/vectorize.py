@@ -11,13 +11,14 @@ import geopandas as gpd
 import numpy as np
 import odc.geo.xr
 import pandas as pd
-import pyproj
 import rasterio.features
 import shapely
 import xarray as xr
 from exactextract import exact_extract, raster
 from odc.geo.geobox import GeoBox
 from scipy import ndimage
+
+from glacier_nb.crs import metres, scale
 
 ZONES = ("rock", "glacier", "debris cover", "ocean", "melange", "lake", "rock glacier")
 """Every zone a map may have, in this order. "rock" is all that is none of the others."""
@@ -26,42 +27,32 @@ ICE = ("glacier", "debris cover")  # what makes up a glacier's area
 WATER = ("ocean", "melange")  # where a calving front ends it
 
 
-def metres(thing: gpd.GeoDataFrame | gpd.GeoSeries | GeoBox) -> None:
-    """Refuse a missing CRS, degrees, feet and Web Mercator: ValueError naming the UTM or polar code to use."""
-    if thing.crs is None:
-        raise ValueError("no CRS: lengths and areas need one; set it with .set_crs('EPSG:...')")
-    crs = pyproj.CRS(thing.crs.to_wkt())
-    web = crs.coordinate_operation is not None and "Pseudo" in crs.coordinate_operation.method_name
-    if crs.is_projected and not web and crs.axis_info[0].unit_conversion_factor == 1:
-        return
-    west, south, east, north = thing.boundingbox.bbox if isinstance(thing, GeoBox) else thing.total_bounds
-    degrees = pyproj.Transformer.from_crs(crs, crs.geodetic_crs, always_xy=True)
-    lon, lat = degrees.transform((west + east) / 2, (south + north) / 2)
-    utm = (32600 if lat >= 0 else 32700) + int((lon + 180) // 6) % 60 + 1
-    code = 3413 if lat > 84 else 3031 if lat < -80 else utm
-    raise ValueError(f"{crs.name}: lengths and areas need metres; reproject with .to_crs('EPSG:{code}')")
-
-
-def scale(frame: gpd.GeoDataFrame | gpd.GeoSeries) -> np.ndarray:
-    """Area on the map / area on the ground, one per row; its square root is the scale of lengths.
-
-    1 where within 0.2 %, as in UTM; polar stereographic (EPSG:3413) is 4 % small at 79 N, EPSG:3031 6 % large at 63 S.
-    """
-    if not len(frame):
-        return np.ones(0)
-    box = frame.bounds.to_numpy()
-    degrees = pyproj.Transformer.from_crs(frame.crs, frame.crs.geodetic_crs, always_xy=True)
-    lon, lat = degrees.transform((box[:, 0] + box[:, 2]) / 2, (box[:, 1] + box[:, 3]) / 2)
-    areal = np.asarray(pyproj.Proj(frame.crs).get_factors(lon, lat).areal_scale)
-    return np.where(np.isfinite(areal) & (np.abs(areal - 1) > 0.002), areal, 1.0)
-
-
 def glacier_probability(zones: xr.DataArray, names: Sequence[str] = ICE) -> xr.DataArray:
     """Probability (y, x) of glacier: the sum of those `names` that the map has; LookupError when it has none."""
     present = [name for name in zones.zone.values if name in names]
     if not present:
         raise LookupError(f"none of {list(names)} among the map's zones {[str(z) for z in zones.zone.values]}")
     return zones.sel(zone=present).sum("zone", skipna=False).clip(max=1).rename("probability")
+
+
+def filled(layer: xr.DataArray) -> np.ndarray:
+    """A layer (y, x) as float64, each NaN replaced by the nearest number: a contour runs on into it, to be clipped.
+
+    ValueError where all are NaN.
+    """
+    values = layer.values.astype(float)
+    hidden = np.isnan(values)
+    if hidden.all():
+        raise ValueError("nothing was seen: every pixel of the map is NaN; choose other dates or a higher max_cloud")
+    if hidden.any():
+        nearest = ndimage.distance_transform_edt(hidden, return_distances=False, return_indices=True)
+        values = values[tuple(nearest)]
+    return values
+
+
+def to_map(points: np.ndarray, affine) -> np.ndarray:
+    """Points (n, 2) in pixels (x, y from the grid's corner) to map coordinates."""
+    return points @ np.array([[affine.a, affine.d], [affine.b, affine.e]]) + (affine.c, affine.f)
 
 
 def seen(zones: xr.DataArray) -> gpd.GeoDataFrame:
@@ -123,7 +114,7 @@ def outlines(
     metres(geobox := zones.odc.geobox)
     zones = zones.compute()  # a lazy map is made once
     pixel, view = float(abs(geobox.resolution.x)), seen(zones).geometry.iloc[0]
-    shapes = _valid(_trace(_fill(glacier_probability(zones)), threshold, geobox))
+    shapes = _valid(_trace(filled(glacier_probability(zones)), threshold, geobox))
     shapes = shapes[shapely.area(shapes) >= min_area]
     unseen = max(shapely.box(*geobox.boundingbox.bbox).area - view.area, 0.0)
     if unseen > 0:
@@ -162,8 +153,8 @@ def fronts(
     """
     metres(geobox := zones.odc.geobox)
     zones = zones.compute()  # a lazy map is made once
-    pixel, crs = float(abs(geobox.resolution.x)), str(geobox.crs)
-    ice, sea = _fill(glacier_probability(zones)), _fill(glacier_probability(zones, water))
+    pixel = float(abs(geobox.resolution.x))
+    ice, sea = filled(glacier_probability(zones)), filled(glacier_probability(zones, water))
     if land is not None:
         dry = rasterize(land, geobox) if isinstance(land, gpd.GeoDataFrame) else land
         ice, sea = ice * (1.0 - dry.values), sea * (1.0 - dry.values)
@@ -173,28 +164,49 @@ def fronts(
     bodies = ndimage.label(lead > 0)[0]
     small = (np.bincount(bodies.ravel()) * pixel**2 < min_area)[bodies] & (bodies > 0)
     lead[small] *= -1
-    lines = contourpy.contour_generator(z=lead).lines(0.0)
-    runs = [(n, run) for n, line in enumerate(lines) for run in _runs(line, _sample(side, line))]
-    shapes = np.array([shapely.LineString(_world(run + 0.5, geobox.affine)) for _, run in runs], dtype=object)
+    contours = contourpy.contour_generator(z=lead).lines(0.0)
+    runs = [(n, run) for n, line in enumerate(contours) for run in _runs(line, _sample(side, line))]
+    shapes = np.array([shapely.LineString(to_map(run + 0.5, geobox.affine)) for _, run in runs], dtype=object)
+    frame = lines(shapes, zones, divides, np.array([n for n, _ in runs], dtype=int))
+    mixed = filled(zones.sel(zone="melange")) - sea / 2 if "melange" in zones.zone else -sea
+    at = [to_map(shapely.get_coordinates(line), ~geobox.affine) - 0.5 for line in frame.geometry]
+    return frame.assign(melange_share=[float(np.mean(_sample(mixed, xy) > 0)) for xy in at])
+
+
+def lines(
+    shapes: np.ndarray,
+    layer: xr.DataArray,
+    divides: gpd.GeoDataFrame | None = None,
+    owner: np.ndarray | None = None,
+    names: np.ndarray | None = None,
+) -> gpd.GeoDataFrame:
+    """Lines traced on `layer` (zones, or any layer y, x) as a frame of fronts: one row per glacier.
+
+    `shapes` are LineStrings in the layer's CRS; they end where nothing was seen, and pieces under three pixels are
+    left out. `divides` (rgi_id, geometry) cut and name them; without, lines of one `owner` (0, 1, ...; default: all)
+    are a row, its id by `names` or by its place. Columns: rgi_id, time, system, sensor (the layer's attrs), geometry,
+    pixel_m.
+    """
+    geobox, shapes = layer.odc.geobox, np.asarray(shapes, dtype=object)
+    pixel, crs = float(abs(geobox.resolution.x)), str(geobox.crs)
+    owner = np.zeros(len(shapes), dtype=int) if owner is None else owner
     long = shapely.length(shapes) >= 3 * pixel
-    shapes, owner = shapes[long], np.array([n for n, _ in runs], dtype=int)[long]
-    if zones.isnull().any():
-        shapes = shapely.intersection(shapes, seen(zones).geometry.iloc[0])
+    shapes, owner = shapes[long], owner[long]
+    if layer.isnull().any():
+        shapes = shapely.intersection(shapes, seen(layer).geometry.iloc[0])
     if divides is not None:
-        basins = divides.to_crs(crs).geometry
+        basins, names = divides.to_crs(crs).geometry, divides.rgi_id.to_numpy()
         i, owner = basins.sindex.query(shapes, predicate="intersects")
         shapes = shapely.intersection(shapes[i], basins.to_numpy()[owner])
-    shapes, i = shapely.get_parts(shapes, return_index=True)
+    shapes, i = shapely.get_parts(shapely.line_merge(shapes), return_index=True)
     kept = shapely.length(shapes) >= 3 * pixel
     owners, group = np.unique(owner[i][kept], return_inverse=True)
     order = np.argsort(group, kind="stable")
     merged = shapely.line_merge(shapely.multilinestrings(shapes[kept][order], indices=group[order]))
-    facts = {"time": _date(zones), **{name: zones.attrs.get(name, "") for name in ("system", "sensor")}}
+    facts = {"time": _date(layer), **{name: layer.attrs.get(name, "") for name in ("system", "sensor")}}
     frame = gpd.GeoDataFrame(facts, index=range(len(merged)), geometry=merged, crs=crs)
-    frame.insert(0, "rgi_id", _names(frame) if divides is None else divides.rgi_id.to_numpy()[owners])
-    mixed = _fill(zones.sel(zone="melange")) - sea / 2 if "melange" in zones.zone else -sea
-    at = [_world(shapely.get_coordinates(line), ~geobox.affine) - 0.5 for line in merged]
-    return frame.assign(pixel_m=pixel, melange_share=[float(np.mean(_sample(mixed, xy) > 0)) for xy in at])
+    frame.insert(0, "rgi_id", _names(frame) if names is None else names[owners])
+    return frame.assign(pixel_m=pixel)
 
 
 def rasterize(gdf: gpd.GeoDataFrame, geobox: GeoBox) -> xr.DataArray:
@@ -222,23 +234,6 @@ def _names(frame: gpd.GeoDataFrame) -> list[str]:
     return [f"{name}-{n + 1}" if n else name for name, n in zip(ids, ids.groupby(ids).cumcount(), strict=True)]
 
 
-def _fill(layer: xr.DataArray) -> np.ndarray:
-    """float64 with each NaN replaced by the nearest number: a contour runs on into it, to be clipped."""
-    values = layer.values.astype(float)
-    hidden = np.isnan(values)
-    if hidden.all():
-        raise ValueError("nothing was seen: every pixel of the map is NaN; choose other dates or a higher max_cloud")
-    if hidden.any():
-        nearest = ndimage.distance_transform_edt(hidden, return_distances=False, return_indices=True)
-        values = values[tuple(nearest)]
-    return values
-
-
-def _world(points: np.ndarray, affine) -> np.ndarray:
-    """Points (n, 2) in pixels (x, y from the grid's corner) to map coordinates."""
-    return points @ np.array([[affine.a, affine.d], [affine.b, affine.e]]) + (affine.c, affine.f)
-
-
 def _sample(values: np.ndarray, points: np.ndarray) -> np.ndarray:
     return ndimage.map_coordinates(values, points.T[::-1], order=1, mode="nearest")
 
@@ -257,7 +252,7 @@ def _trace(values: np.ndarray, level: float, geobox: GeoBox) -> np.ndarray:
     values = np.pad(np.where(values == level, level + 1e-9, values), 1, mode="edge")
     y, x = (np.r_[0, np.arange(n - 2) + 0.5, n - 2] for n in values.shape)
     shapes = contourpy.contour_generator(x, y, values, fill_type="OuterOffset").filled(level, np.inf)
-    rings = [np.split(_world(xy, geobox.affine), at[1:-1].astype(int)) for xy, at in zip(*shapes, strict=True)]
+    rings = [np.split(to_map(xy, geobox.affine), at[1:-1].astype(int)) for xy, at in zip(*shapes, strict=True)]
     return np.array([shapely.Polygon(ring[0], ring[1:]) for ring in rings], dtype=object)
 
 

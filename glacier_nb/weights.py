@@ -1,11 +1,12 @@
 """Trained weights by name: hash, licence, domain, card. Ours in safetensors, published ones read without unpickling."""
 
 import dataclasses
-import functools
 import hashlib
+import inspect
 import json
 import os
 import pathlib
+import pickle
 from collections.abc import Callable, Mapping
 
 import h5py
@@ -14,8 +15,8 @@ import pooch
 import safetensors.numpy
 import torch
 
+from glacier_nb import published
 from glacier_nb.networks import names as naming
-from glacier_nb.networks.unet import UNet
 
 FOLDER = pathlib.Path(__file__).parent / "weights_files"
 
@@ -28,7 +29,8 @@ class Weights:
     or any path. sha256: of the file. inputs, mean, std, resolution: channels in order, their statistics over the
     training data (the domain; also the normalisation where the system has none of its own), pixel size in metres.
     network: builds the network these weights fit, where it is not the system's own. names, layout: how the file's
-    tensors are called and laid out (see `networks.names`). card: what the training wrote down.
+    tensors are called and laid out (see `networks.names`), where that is not ours or what the network's own file says.
+    card: what the training wrote down.
     """
 
     name: str
@@ -52,19 +54,6 @@ _UPSTREAM = (
     "https://raw.githubusercontent.com/yaramohajerani/FrontLearning/83712fb2a4b6fb6d6981eb3f8901084fcbe58a57/"
     "data/greenland_training.dir/unet_model_weights_{}_equalize_autocontrast_smooth_edgeEnhance_cropped_{}.h5"
 )
-_MOHAJERANI = functools.partial(
-    Weights,
-    system="mohajerani2019",
-    licence="CC BY 4.0",
-    citation="Mohajerani et al. 2019, doi:10.3390/rs11010074",
-    inputs=("grey",),
-    mean=(0.0,),
-    std=(1.0,),
-    resolution=48.9,
-    # The files hold two levels although they are named after four or five; 0 means front.
-    network=functools.partial(UNet, terms={"background": 1}, widths=(32, 64), dropout=0.2, neck=3),
-    layout="keras",
-)
 
 
 def _mohajerani(name: str, settings: str, label: str, sha256: str, up: int = 13) -> Weights:
@@ -72,8 +61,21 @@ def _mohajerani(name: str, settings: str, label: str, sha256: str, up: int = 13)
     url = _UPSTREAM.format(settings, label)
     layers = {1: "down.0.first", 2: "down.0.second", 3: "down.1.first", 4: "down.1.second"}
     layers |= {up: "up.0.first", up + 1: "up.0.second", up + 2: "neck.0", up + 3: "heads.background"}
-    names = tuple((rf"^conv2d_{number}\.", f"{layer}.") for number, layer in layers.items())
-    return _MOHAJERANI(name, file=url.rpartition("/")[2], url=url, sha256=sha256, names=names)
+    return Weights(
+        name,
+        system="mohajerani2019",
+        file=url.rpartition("/")[2],
+        url=url,
+        sha256=sha256,
+        licence="CC BY 4.0",
+        citation="Mohajerani et al. 2019, doi:10.3390/rs11010074",
+        inputs=("grey",),
+        mean=(0.0,),
+        std=(1.0,),
+        resolution=48.9,
+        names=tuple((rf"^conv2d_{number}\.", f"{layer}.") for number, layer in layers.items()),
+        layout="keras",
+    )
 
 
 WEIGHTS = (
@@ -139,7 +141,9 @@ def find(name: str | os.PathLike | Weights) -> Weights:
         known = ", ".join(row.name for row in WEIGHTS)
         if path.suffix or len(path.parts) > 1:
             raise FileNotFoundError(f"weights {path}: no such file; give a path that exists or one of {known}")
-        raise LookupError(f"no weights called {str(name)!r}: one of {known}, or the path of a file")
+        raise LookupError(
+            f"no weights called {str(name)!r}: one of {known}, or the path of a file{published.hint(str(name))}"
+        )
     digest, file = sha256(path), str(path.resolve())
     for row in WEIGHTS:
         if row.sha256 == digest:
@@ -189,32 +193,58 @@ def local(row: Weights) -> pathlib.Path:
 
 
 def tensors(path: pathlib.Path) -> dict[str, np.ndarray]:
-    """Arrays by name, as they lie in a safetensors or Keras HDF5 file, told apart by content.
+    """Arrays by name, as they lie in a safetensors, Keras HDF5 or PyTorch file, told apart by content.
 
-    ValueError: a pickle (torch's .pt, .pth, .pkl), which could run any code when opened, or any other content.
+    PyTorch's zip (.pt, .pth, .ckpt) is read by its loader for weights only, which makes tensors, numbers, text and
+    containers and nothing else. ValueError: any other pickle, which could run any code when opened, or other content.
     """
     with open(path, "rb") as file:
         head = file.read(9)
-    if head.startswith((b"PK\x03\x04", b"\x80")):
-        raise ValueError(
-            f"{path.name} is a pickle, which can run code when it is opened: never read here;"
-            " ask for safetensors, or convert it where you trust it"
-        )
+    if head.startswith(b"PK\x03\x04"):
+        return _torch(path)
+    if head.startswith(b"\x80"):
+        raise ValueError(_pickled(path))
     if head.startswith(b"\x89HDF\r\n\x1a\n"):
         return _keras(path)
     if head[8:9] == b"{":
         return safetensors.numpy.load_file(path)
-    raise ValueError(f"{path.name} is neither safetensors nor Keras HDF5: give one of these")
+    raise ValueError(f"{path.name} is neither safetensors nor Keras HDF5 nor PyTorch's zip: give one of these")
+
+
+def _pickled(path: pathlib.Path) -> str:
+    """Why a pickle is refused."""
+    return (
+        f"{path.name} is a pickle, which can run code when it is opened, and holds more than weights: never read here;"
+        " ask for safetensors, or convert it where you trust it"
+    )
+
+
+def _torch(path: pathlib.Path) -> dict[str, np.ndarray]:
+    """Name to array of a PyTorch zip: of the state dict in it, however deep a checkpoint keeps it."""
+    try:
+        with open(path, "rb") as file:  # by content, whatever the name says
+            found = torch.load(file, map_location="cpu", weights_only=True)
+    except (pickle.UnpicklingError, RuntimeError) as error:
+        raise ValueError(_pickled(path)) from error
+    while isinstance(found, Mapping) and not all(isinstance(value, torch.Tensor) for value in found.values()):
+        found = next((found[key] for key in ("state_dict", "model_state_dict", "model") if key in found), None)
+    if not found:
+        raise ValueError(f"{path.name} holds no state dict: save network.state_dict() and give that")
+    return {
+        name: (value.float() if value.dtype == torch.bfloat16 else value).numpy(force=True)
+        for name, value in found.items()
+    }
 
 
 def _keras(path: pathlib.Path) -> dict[str, np.ndarray]:
-    """layer/tensor to array of a saved Keras model, or of its weights alone."""
+    """Name to array of a saved Keras model, or of its weights alone."""
     found = {}
     with h5py.File(path) as file:
 
         def collect(name: str, node: h5py.Dataset | h5py.Group) -> None:
             if isinstance(node, h5py.Dataset):
-                found["/".join(name.split("/")[-2:])] = node[()]
+                parts = name.split("/")  # group of the layer, then the tensor's name, which repeats it
+                found["/".join(parts[1:] if len(parts) > 2 else parts)] = node[()]
 
         file.get("model_weights", file).visititems(collect)
     return found
@@ -223,12 +253,32 @@ def _keras(path: pathlib.Path) -> dict[str, np.ndarray]:
 def load(network: torch.nn.Module, row: Weights) -> torch.nn.Module:
     """`network` with the weights of `row`; every tensor of both sides is used exactly once, or ValueError.
 
-    >>> load(UNet(1, {"background": 1}, (32, 64), neck=3), find("no such"))  # doctest: +ELLIPSIS
+    Tensors are called as the row says; where it says nothing, as we call them or as the publication does by the map in
+    the network's own file (`NAMES`, `LAYOUT`), with or without what wrappers put before every name ("module.").
+    `published` tells what there is.
+
+    >>> load(torch.nn.Linear(1, 1), find("no such"))  # doctest: +ELLIPSIS
     Traceback (most recent call last):
     LookupError: no weights called 'no such': one of ...
     """
-    path = local(row)
-    try:
-        return naming.fill(network, tensors(path), row.names, row.layout)
-    except ValueError as error:
-        raise ValueError(f"weights {row.name}: {error}") from None
+    given = tensors(local(row))
+    ways = [(row.names, row.layout)]
+    if not row.names:
+        home = inspect.getmodule(type(network))
+        ways += [(home.NAMES, home.LAYOUT)] if hasattr(home, "NAMES") else []
+    faults = []
+    for bare in (given, _unwrapped(given)):
+        for names, layout in ways:
+            try:
+                return naming.fill(network, bare, names, layout)
+            except ValueError as error:
+                faults.append(error)
+    raise ValueError(f"weights {row.name}: {faults[0]}") from None
+
+
+def _unwrapped(given: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Tensors without the parts that all of their names begin with."""
+    paths, shared = [name.split(".") for name in given], 0
+    while paths and all(len(path) > shared + 1 and path[shared] == paths[0][shared] for path in paths):
+        shared += 1
+    return {".".join(path[shared:]): value for path, value in zip(paths, given.values(), strict=True)}

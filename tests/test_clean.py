@@ -1,43 +1,11 @@
 """Cleaning: a small drawn map in, the expected map out; probabilities still sum to one, unseen stays unseen."""
 
 import numpy as np
-import odc.geo.xr
 import pytest
 import xarray as xr
-from odc.geo.geobox import GeoBox
+from drawing import draw, layers, letters, one, picture
 
 from glacier_nb import clean
-
-NAMES = ("rock", "glacier", "lake")
-LETTERS = {"r": 0, "g": 1, "l": 2}
-
-
-def draw(text: str, sure: float = 0.8, resolution: float = 10.0, crs: str = "EPSG:32645") -> xr.DataArray:
-    """Zones from a picture: r rock, g glacier, l lake, . unseen; the drawn zone has probability `sure`."""
-    rows = text.split()
-    values = np.full((3, len(rows), len(rows[0])), (1 - sure) / 2, dtype="float32")
-    for y, row in enumerate(rows):
-        for x, letter in enumerate(row):
-            if letter == ".":
-                values[:, y, x] = np.nan
-            else:
-                values[LETTERS[letter], y, x] = sure
-    height, width = values.shape[1:]
-    box = GeoBox.from_bbox((0, 0, width * resolution, height * resolution), crs, resolution=resolution)
-    return odc.geo.xr.wrap_xr(values, box, axis=1, dims=("zone", "y", "x")).assign_coords(zone=list(NAMES))
-
-
-def picture(zones: xr.DataArray) -> str:
-    """What `draw` would need to draw these zones' most probable ones."""
-    values = zones.values
-    best = np.where(np.isnan(values[0]), 3, np.nan_to_num(values).argmax(axis=0))
-    return " ".join("".join("rgl."[k] for k in row) for row in best)
-
-
-def one(text: str) -> str:
-    """A drawing on one line."""
-    return " ".join(text.split())
-
 
 MAP = """
 ggggrrrrr
@@ -122,26 +90,80 @@ def test_areas_need_metres():
         clean.specks(draw("gg gg", crs="EPSG:4326", resolution=0.001))
 
 
-def test_path_follows_the_front_and_keeps_to_the_margin():
-    cost = np.ones((40, 60))
-    rows = np.round(20 + 8 * np.sin(np.arange(60) / 10)).astype(int)
-    cost[rows, np.arange(60)] = 0
-    path = clean.minimum_cost_path(cost, margin=(5, 10))
-    assert path[0, 1] == 10 and path[-1, 1] == 49
-    assert set(map(tuple, path)) == {(r, c) for r, c in zip(rows, range(60), strict=True) if 10 <= c < 50}
-    steps = np.abs(np.diff(path, axis=0))
-    assert steps.max() == 1
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("ggrrg ggrrr rrrgr", "ggrrr ggrrr rrrrr"),
+        ("ggrrr gggrr rrrgg", "ggrrr gggrr rrrgg"),  # a corner joins
+        ("rrrrr rrlrr rrrrr", "rrrrr rrlrr rrrrr"),  # nothing to choose from
+        ("gg.gg gg.gr gg.gr", "gg.rr gg.rr gg.rr"),  # unseen parts what it covers
+    ],
+)
+def test_the_largest_body_stays(before, after):
+    assert picture(clean.largest(draw(before))) == after
 
 
-def test_path_is_as_cheap_upside_down_and_crosses_gaps():
-    rng = np.random.default_rng(0)
-    cost = rng.random((30, 40))
-    cost[15, :18] = cost[15, 22:] = 0
-    price = [cost[tuple(path.T)].sum() for path in (clean.minimum_cost_path(cost),)]
-    turned = clean.minimum_cost_path(cost[::-1])
-    assert cost[::-1][tuple(turned.T)].sum() == pytest.approx(price[0])
-    assert (clean.minimum_cost_path(cost)[:18, 0] == 15).all()
-    cost[15, 18:22] = np.nan  # unseen costs as much as no front, and no more
-    assert len(clean.minimum_cost_path(cost)) >= 40
-    with pytest.raises(ValueError, match="margin of 15 rows and 2 columns leaves nothing"):
-        clean.minimum_cost_path(cost, margin=(15, 2))
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("ggggg grlgg ggggg", "ggggg ggggg ggggg"),  # any zone, unlike `holes`
+        ("ggggg grrrg ggggg", "ggggg grrrg ggggg"),  # larger than two pixels
+        ("ggrgg ggggg ggggg", "ggrgg ggggg ggggg"),  # open at the edge
+        ("ggggg gr.gg ggggg", "ggggg gr.gg ggggg"),  # may go on behind the cloud
+        ("rrggr rgrgr rggrr", "rrggr rgggr rggrr"),  # four neighbours: no way out over a corner
+    ],
+)
+def test_what_is_enclosed_is_filled(before, after):
+    assert picture(clean.enclosed(draw(before), ("glacier",), max_area=200)) == after
+
+
+LAKE = """
+ggggggww
+gpggggww
+ggggwwww
+gggggggr
+"""
+
+
+def test_a_lake_that_reaches_the_edge_is_no_glacier_and_a_pond_is():
+    zones = draw(LAKE.replace("w", "g").replace("p", "g").replace("ggggggg\n", "ggggggg\n"))
+    zones.values[:, :3, 7] = draw("l l l").values[:, :, 0]  # the open lake, already mapped
+    water = layers(zones, ndwi=letters(LAKE, w=0.6, p=0.6, g=0.1, r=-0.2))
+    found = clean.lake_termini(zones, water, threshold=0.3, min_area=100)
+    assert picture(found) == one("ggggggll ggggggll ggggllll gggggggr")
+    assert picture(clean.lake_termini(zones, water, min_area=901)) == picture(zones)  # nine pixels of 100 m2
+    named = clean.lake_termini(zones.sel(zone=["rock", "glacier"]), water, min_area=100)
+    assert (named.sel(zone="rock").values[:2, 6] > 0.89).all()  # a map without lakes says what else it may be
+    turned = clean.lake_termini(zones[:, ::-1, ::-1], water[:, ::-1, ::-1], min_area=100)
+    xr.testing.assert_equal(turned[:, ::-1, ::-1], found)
+
+
+def test_shares_move_between_groups_and_keep_their_proportions():
+    zones = draw("rg gl").assign_coords(zone=["rock", "glacier", "debris cover"])
+    where = np.array([[True, False], [True, False]])
+    found = clean.reshare(zones, clean.ICE, where, np.array([0.5, 0.25]))
+    np.testing.assert_allclose(clean.share(found, clean.ICE)[:, 0], (0.5, 0.25), rtol=1e-6)
+    np.testing.assert_allclose(found.values[1, 1, 0] / found.values[2, 1, 0], 8, rtol=1e-6)
+    np.testing.assert_allclose(found.sum("zone"), 1, rtol=1e-6)
+    np.testing.assert_array_equal(found.values[:, :, 1], zones.values[:, :, 1])
+    xr.testing.assert_equal(clean.reshare(zones, ("ocean",), where, 1.0), zones)  # a map without oceans gets none
+
+
+def test_a_step_that_asks_for_layers_gets_them_or_says_what_it_lacks():
+    zones = draw(MAP)
+    water = layers(zones, ndwi=0.0, slope=3.0)
+    steps = ((clean.lake_termini, {"min_area": 100}), (clean.specks, {"min_area": 400}))
+    found = clean.apply(zones, steps, layers=water)
+    xr.testing.assert_allclose(found, clean.specks(zones, 400))
+    for given, told in ((None, "given none"), (water.sel(feature=["slope"]), r"given \['slope'\]")):
+        with pytest.raises(LookupError, match="lake_termini needs the layer 'ndwi', " + told):
+            clean.apply(zones, steps, layers=given)
+    with pytest.raises(ValueError, match=r"layers of \(6, 8\) and zones of \(6, 9\) pixels: put them on one GeoBox"):
+        clean.apply(zones, steps, layers=water[:, :, :8])
+
+
+@pytest.mark.parametrize("step", [clean.specks, clean.holes, clean.median, clean.largest])
+def test_flipped_in_is_flipped_out(step):
+    zones = draw(MAP)
+    xr.testing.assert_equal(step(zones[:, :, ::-1])[:, :, ::-1], step(zones))
+    xr.testing.assert_equal(step(zones.transpose("zone", "x", "y")).transpose(*zones.dims), step(zones))

@@ -12,8 +12,8 @@ from glacier_nb.networks import caffe, calfin, cobra, drn, hed_unet, hooknet, lo
 
 
 def as_probability(terms: dict) -> dict[str, torch.Tensor]:
-    """What the reference calls `probability`: channels in its order, front before mask."""
-    scores = [terms[name] for name in ("front", "zones") if name in terms]
+    """What the reference calls `probability`: channels in its order, edge before mask."""
+    scores = [terms[name] for name in ("edge", "zones") if name in terms]
     return {"probability": torch.cat(scores, dim=1).sigmoid()}
 
 
@@ -24,7 +24,7 @@ def as_logits(terms: dict) -> dict[str, torch.Tensor]:
 
 def as_levels(terms: dict) -> dict[str, torch.Tensor]:
     deep = {f"level_{n}_logits": scores for n, scores in enumerate(terms["deep"])}
-    return {"combined_logits": torch.cat([terms["zones"], terms["front"]], dim=1), **deep}
+    return {"combined_logits": torch.cat([terms["zones"], terms["edge"]], dim=1), **deep}
 
 
 def as_hooks(terms: dict) -> dict[str, torch.Tensor]:

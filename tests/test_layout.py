@@ -9,20 +9,27 @@ import pytest
 
 PACKAGE = pathlib.Path(__file__).resolve().parents[1] / "glacier_nb"
 FLOORS = (
-    {"clean", "cluster", "composite", "features", "iceflow", "losses", "maps", "metrics", "networks", "overpass",
-     "provenance", "readers", "reads", "relief", "sensors", "serve", "spectra", "tables", "terminus", "truth",
-     "uncertainty", "vectorize", "windows"},
-    {"change", "charts", "datasets", "optical", "pages", "radar", "recipes", "search", "synthetic", "weights"},
-    {"article", "imaging", "load", "plots", "regions", "systems_change", "systems_extent", "systems_front",
-     "systems_rock"},
-    {"systems"},
-    {"patches", "predict"},
+    {"crs"},
+    {"blocks", "clean", "slabs", "cluster", "composite", "contours", "iceflow", "ledger", "losses", "maps", "metrics",
+     "mount", "namings", "networks", "overpass", "paths", "provenance", "providers", "ranges", "readers", "relief", "sensors", "serve", "spectra",
+     "tables", "tasseled", "terminus", "truth", "uncertainty", "variograms", "vectorize", "windows"},
+    {"assembly", "ensembles", "selection", "sinks", "change", "charts", "contrast", "crf", "datasets", "dems", "drainage", "faults", "files", "losses_front", "objects", "optical", "pages", "published",
+     "radar", "recipes", "records", "remote", "scaling", "screening", "synthetic", "terrain", "textures", "tracing", "voids"},
+    {"article", "formulas", "imaging", "inventories", "outliers", "plots", "reads", "search", "systems_caffe", "systems_change",
+     "systems_extent", "systems_front", "systems_rock", "systems_sensors", "weights"},
+    {"elevation", "features", "regions", "stacks"},
+    {"guards", "load", "ranking", "systems"},
+    {"jobs"},
+    {"forward"},
+    {"plans", "workers"},
+    {"location", "patches", "predict", "trials"},
     {"batch", "demo", "share", "train"},
     {"tour"},
     {"__main__"},
 )  # fmt: skip
-USE_TORCH = {"networks", "losses", "recipes", "systems", "systems_change", "systems_extent", "systems_front",
-             "systems_rock", "weights", "patches", "predict", "train"}  # fmt: skip
+USE_TORCH = {"contours", "ensembles", "forward", "jobs", "plans", "workers", "losses", "losses_front", "networks", "patches", "predict", "recipes", "systems",
+             "systems_caffe", "systems_change", "systems_extent", "systems_front", "systems_rock",
+             "systems_sensors", "train", "trials", "weights"}  # fmt: skip
 FORBIDDEN = {"utils", "core", "base", "common", "config", "pipeline", "manager"}
 FILES = sorted(p for p in PACKAGE.rglob("*.py") if p.name != "__init__.py" or p.parent.name == "networks")
 

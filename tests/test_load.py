@@ -15,7 +15,7 @@ from rasterio.control import GroundControlPoint
 from rasterio.shutil import copy as copy_raster
 from tornado.web import StaticFileHandler
 
-from glacier_nb import load, reads, search, sensors, serve
+from glacier_nb import load, providers, reads, search, serve
 
 CRS = "EPSG:32632"
 GRID = GeoBox((40, 60), rasterio.Affine(10, 0, 600_000, 0, -10, 5_100_000), CRS)
@@ -260,7 +260,7 @@ def test_a_missing_file_over_http_is_never_silent(tmp_path):
 
 def test_no_signature_but_by_gdal_and_only_where_it_is_needed(tmp_path):
     blob = "https://sentinel2l2a01.blob.core.windows.net/sentinel2-l2/x/B04 1.tif"
-    pc = sensors.provider_row("planetary-computer")
+    pc = providers.provider_row("planetary-computer")
     signed = reads.address(blob, "sentinel-2-l2a", pc.signed)
     assert signed == (
         "/vsicurl?pc_url_signing=yes&pc_collection=sentinel-2-l2a"
@@ -273,7 +273,7 @@ def test_no_signature_but_by_gdal_and_only_where_it_is_needed(tmp_path):
         "https://blob.core.windows.net.evil/a",
     ):
         assert reads.address(href, "sentinel-2-l2a", pc.signed) == href
-    assert reads.address(blob, "sentinel-2-l2a", sensors.provider_row("http://127.0.0.1:80").signed) == blob
+    assert reads.address(blob, "sentinel-2-l2a", providers.provider_row("http://127.0.0.1:80").signed) == blob
     one = item("a", {"B04": blob}, **old())
     ds = load.cube([one], GRID)
     assert one.assets["B04"].href == blob  # the caller's items stay as they are
@@ -396,8 +396,8 @@ class Signed(StaticFileHandler):
 def test_files_that_want_a_signature_get_it_at_each_read(tmp_path, monkeypatch):
     one = sentinel2(tmp_path, "one", 0.3, **old())
     with serve.files(tmp_path, Signed) as address:
-        store = sensors.Provider("store", address, signed=("127.0.0.1",))
-        monkeypatch.setattr(sensors, "PROVIDERS", (*sensors.PROVIDERS, store))
+        store = providers.Provider("store", address, signed=("127.0.0.1",))
+        monkeypatch.setattr(providers, "PROVIDERS", (*providers.PROVIDERS, store))
         monkeypatch.setenv("VSICURL_PC_SAS_TOKEN_URL", f"{address}/sas/")
         for key in ("B04", "B12"):
             one.assets[key].href = f"{address}/one_{key}.tif"

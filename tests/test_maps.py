@@ -9,7 +9,7 @@ import xarray as xr
 from scenery import CRS, landscape
 from skimage.color import rgb2lab
 
-from glacier_nb import maps, vectorize
+from glacier_nb import maps, recipes
 
 # Machado, Oliveira and Fernandes (2009), doi:10.1109/TVCG.2009.113, severity 1.0
 SIGHT = {
@@ -43,7 +43,7 @@ def test_zones_stay_apart_for_every_eye(sight):
 
 
 def test_every_zone_has_one_colour():
-    assert tuple(maps.ZONE_COLOURS) == tuple(vectorize.ZONES)
+    assert tuple(maps.ZONE_COLOURS) == recipes.ZONES
     assert len(set(maps.ZONE_COLOURS.values())) == len(maps.ZONE_COLOURS)
 
 

@@ -1,75 +1,23 @@
 """Tiled equals single pass, workers give what this process gives, unseen stays unseen, misuse is named."""
 
 import dataclasses
-import functools
-import json
 
 import cloudpickle
 import dask.array
 import geopandas as gpd
 import numpy as np
-import odc.geo.xr
 import pytest
-import safetensors.torch
 import torch
-import xarray as xr
-from odc.geo.geobox import GeoBox
 from rasterio.features import rasterize
+from small import EXACT, SYSTEM, by_hand, scene, write
 
-from glacier_nb import cluster, features, load, predict, recipes, regions, search, systems, weights
-from glacier_nb.networks.unet import UNet
-
-INPUTS = ("red", "nir", "slope", "dh_dt")
-SYSTEM = systems.System(
-    name="small",
-    citation="",
-    task="extent",
-    inputs=INPUTS,
-    network=functools.partial(UNet, terms={"zones": 3}, widths=(4, 8, 8), norm=True),
-    finish=recipes.exclusive_zones,
-    zones=("rock", "glacier", "ocean"),
-    optional=("dh_dt",),
-)
-EXACT = 1e-5  # float32: convolutions of another size sum in another order
+from glacier_nb import cluster, features, forward, jobs, load, predict, regions, search, systems, weights
 
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
-    """Path of weights for SYSTEM: random ones, with statistics of batch norm that are not the identity."""
-    torch.manual_seed(0)
-    network = SYSTEM.network(4)
-    for name, tensor in network.state_dict().items():
-        if "running_mean" in name:
-            tensor.copy_(torch.randn_like(tensor) * 0.1)
-        elif "running_var" in name:
-            tensor.copy_(torch.rand_like(tensor) * 0.1 + 0.05)  # lively: what is far away still matters
-    path = tmp_path_factory.mktemp("weights") / "small.safetensors"
-    safetensors.torch.save_file(network.state_dict(), path)
-    card = {"system": "small", "inputs": INPUTS, "mean": [0.4, 0.3, 20, -1], "std": [0.2, 0.2, 10, 2]}
-    path.with_suffix(".json").write_text(json.dumps(card))
-    return path
-
-
-def scene(height: int, width: int, seed: int = 0) -> xr.DataArray:
-    """Layers of a made-up scene, in no particular order and with one too many."""
-    rng = np.random.default_rng(seed)
-    values = rng.random((5, height, width), dtype="float32") * np.array([1, 1, 40, 1, 4], "float32")[:, None, None]
-    box = GeoBox((height, width), odc.geo.geobox.Affine(10, 0, 5e5, 0, -10, 3.1e6), "EPSG:32645")
-    found = odc.geo.xr.wrap_xr(values, box, axis=1, dims=("feature", "y", "x"))
-    found = found.assign_coords(feature=["nir", "red", "slope", "blue", "dh_dt"])
-    return found.assign_attrs(time="2024-08-15", sensor="sentinel-2-l2a")
-
-
-def by_hand(layers: xr.DataArray, path) -> np.ndarray:
-    """The network over the whole scene at once, by no code of predict's."""
-    row = weights.find(path)
-    network = weights.load(SYSTEM.network(4), row).eval()
-    x = layers.sel(feature=list(INPUTS)).values
-    x = (x - np.reshape(row.mean, (4, 1, 1))) / np.reshape(row.std, (4, 1, 1))
-    pad = [(0, 0), (0, -x.shape[1] % 4), (0, -x.shape[2] % 4)]
-    x = torch.from_numpy(np.nan_to_num(np.pad(x, pad)).astype("float32"))[None]
-    with torch.inference_mode():
-        return network(x)["zones"].softmax(dim=1)[0, :, : layers.shape[1], : layers.shape[2]].numpy()
+    """Path of weights for SYSTEM."""
+    return write(tmp_path_factory.mktemp("weights"))
 
 
 @pytest.mark.parametrize("size", [(150, 203), (97, 64), (13, 30)])
@@ -178,7 +126,6 @@ def client():
 @pytest.mark.parametrize("lazy", [False, True])
 def test_workers_give_what_this_process_gives(trained, client, monkeypatch, lazy):
     monkeypatch.setattr(predict, "BLOCK", 64)
-    monkeypatch.setattr(predict, "IN_FLIGHT", 2)
     layers = scene(150, 130)
     layers[:, 30:60, 30:60] = np.nan
     given = layers.chunk(feature=2, y=100, x=64) if lazy else layers
@@ -188,13 +135,23 @@ def test_workers_give_what_this_process_gives(trained, client, monkeypatch, lazy
     assert there.attrs == here.attrs
 
 
-def test_a_worker_loads_the_network_once_and_sends_no_tensors(trained, client):
-    layers = scene(100, 100)
-    predict.zones(layers, SYSTEM, trained, client, window=48, halo=8)
-    before = client.run(lambda: [id(model) for model in predict._models.values()])
-    predict.zones(layers, SYSTEM, trained, client, window=48, halo=8)
-    assert client.run(lambda: [id(model) for model in predict._models.values()]) == before
-    job = predict.Job(SYSTEM, weights.find(trained), "zones", 3, (), (), 4, "key")
+def test_a_worker_loads_the_network_once_frees_it_and_is_sent_no_tensors(trained, client, monkeypatch):
+    def count():
+        load = weights.load
+        weights.loads = 0
+
+        def counted(*given):
+            weights.loads += 1
+            return load(*given)
+
+        weights.load = counted
+
+    monkeypatch.setattr(predict, "BLOCK", 40)
+    client.run(count)
+    predict.zones(scene(150, 130), SYSTEM, trained, client, window=48, halo=8)
+    assert list(client.run(lambda: weights.loads).values()) == [1]
+    assert list(client.run(lambda: len(forward._models)).values()) == [0]
+    job = jobs.job(SYSTEM, (weights.find(trained),), "zones", 3)
     assert len(cloudpickle.dumps(job)) < 4096
 
 
@@ -243,7 +200,7 @@ def test_front_is_derived_where_the_network_has_none(trained):
 
 def test_a_front_system_runs_on_its_published_weights(data):
     path = data / "frontlearning" / "published_keras_weights" / weights.default("mohajerani2019").file
-    grey = scene(60, 50).isel(feature=[0]).assign_coords(feature=["grey"])
+    grey = scene(60, 50, pixel=50).isel(feature=[0]).assign_coords(feature=["grey"])
     front = predict.front(grey, "mohajerani2019", path)
     assert front.notnull().all()
     with pytest.raises(LookupError, match="mohajerani2019 gives front, not zones"):

@@ -7,7 +7,7 @@ import pystac
 import pytest
 import shapely.geometry
 
-from glacier_nb import search, sensors, serve
+from glacier_nb import providers, scaling, search, sensors, serve
 
 BBOX = (10.2, 46.2, 10.8, 46.8)
 FAR = (-60.0, 10.0, -59.0, 11.0)
@@ -168,7 +168,7 @@ def test_real_items_freeze_and_thaw_to_the_same(data, tmp_path, group):
     assert after.keys() == before.keys() and len(before) > 5
     for key, one in after.items():
         assert one.datetime == before[key].datetime
-        assert sensors.encodings(one) == sensors.encodings(before[key])
+        assert scaling.encodings(one) == scaling.encodings(before[key])
         assert {k: a.href for k, a in one.assets.items()} == {k: a.href for k, a in before[key].assets.items()}
         assert shapely.geometry.shape(one.geometry).equals(shapely.geometry.shape(before[key].geometry))
 
@@ -177,6 +177,12 @@ def test_a_footprint_that_is_no_geojson_becomes_the_bbox():
     one = pystac.Item.from_dict(ITEMS[0])
     one.geometry = {"type": "MultiPolygon", "coordinates": [[], [[10.0, 46.0], [11.0, 46.0], [11.0, 47.0]]]}
     assert shapely.geometry.shape(search.footprint(one)).bounds == (10, 46, 11, 47)
+
+
+def shown(one, **more):
+    """Encodings of the bands that are read unless others are asked for."""
+    extra = {band.name for band in sensors.sensor_of(one).bands if band.extra}
+    return {name: told for name, told in scaling.encodings(one, **more).items() if name not in extra}
 
 
 OPTICAL = ["blue", "green", "red", "nir", "swir16", "swir22"]
@@ -190,7 +196,7 @@ def test_every_real_planetary_computer_item_maps_to_bands(data):
     items = list(real(data, "stac_planetary_computer/*/*json"))
     assert len(items) >= 85
     for one in items:
-        row, found = sensors.sensor_of(one), sensors.encodings(one)
+        row, found = sensors.sensor_of(one), shown(one)
         if row.name == "sentinel-1-grd":
             assert sorted(found) == sorted(p.lower() for p in one.properties["sar:polarizations"])
         else:
@@ -211,10 +217,10 @@ def test_every_real_item_of_other_providers_maps_to_bands(data):
     items = list(real(data, "stac_other_providers/*/*.json"))
     assert len(items) == 23
     for one in items:
-        found = sensors.encodings(one, doubtful=True)
+        found = shown(one, doubtful=True)
         assert list(found) == OPTICAL, one.id
         applied = one.properties.get("earthsearch:boa_offset_applied")
-        expected = -0.1 if sensors.baseline(one) >= 4 and not applied else 0.0
+        expected = -0.1 if scaling.baseline(one) >= 4 and not applied else 0.0
         assert {(e.scale, e.offset, e.nodata) for e in found.values()} == {(1e-4, expected, 0)}, one.id
         if applied is None:  # where the item's own word is sound, ours agrees with it
             asset = one.assets[found["red"].key].extra_fields
@@ -225,30 +231,30 @@ def test_every_real_item_of_other_providers_maps_to_bands(data):
 def test_a_false_word_on_the_offset_is_doubted():
     told = {"s2:processing_baseline": "05.11", "earthsearch:boa_offset_applied": False}
     one = pystac.Item.from_dict(item("x", "2025-03-02T10:00:00Z", **told))
-    assert sensors.encodings(one, doubtful=True)["red"].doubtful
-    assert not sensors.encodings(one)["red"].doubtful
+    assert scaling.encodings(one, doubtful=True)["red"].doubtful
+    assert not scaling.encodings(one)["red"].doubtful
 
 
 def test_the_date_decides_nothing():
     old = item("reprocessed", "2017-08-01T10:00:00Z", **{"s2:processing_baseline": "05.00"})
     late = item("late", "2023-08-01T10:00:00Z", **{"s2:processing_baseline": "03.01"})
-    assert sensors.encodings(pystac.Item.from_dict(old))["red"].offset == -0.1
-    assert sensors.encodings(pystac.Item.from_dict(late))["red"].offset == 0.0
+    assert scaling.encodings(pystac.Item.from_dict(old))["red"].offset == -0.1
+    assert scaling.encodings(pystac.Item.from_dict(late))["red"].offset == 0.0
     with pytest.raises(ValueError, match="neither its processing baseline nor an offset"):
-        sensors.encodings(pystac.Item.from_dict(item("none", "2023-08-01T10:00:00Z")))
+        scaling.encodings(pystac.Item.from_dict(item("none", "2023-08-01T10:00:00Z")))
 
 
 def test_khumbu_items_have_no_offset_left(data):
     items = list(real(data, "khumbu_stac/sentinel-2-l2a/*.json"))
     assert len(items) == 4
     for one in items:
-        assert {(e.scale, e.offset) for e in sensors.encodings(one).values()} == {(1e-4, 0.0)}
+        assert {(e.scale, e.offset) for e in scaling.encodings(one).values()} == {(1e-4, 0.0)}
 
 
 def test_rows_are_told_apart():
     names = [row.name for row in sensors.SENSORS]
     aliases = [alias for row in sensors.SENSORS for alias in (row.name, *row.collections)]
     assert len(set(names)) == len(names) and len(set(aliases)) == len(aliases)
-    assert len({row.name for row in sensors.PROVIDERS}) == len(sensors.PROVIDERS)
+    assert len({row.name for row in providers.PROVIDERS}) == len(providers.PROVIDERS)
     for row in sensors.SENSORS:
         assert row.bands and len({band.name for band in row.bands}) == len(row.bands)

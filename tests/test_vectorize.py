@@ -251,17 +251,6 @@ def test_degrees_and_web_mercator_are_refused_with_the_code_to_use(code, bbox, u
     for call in (vectorize.outlines, vectorize.fronts):
         with pytest.raises(ValueError, match=use):
             call(layer)
-    with pytest.raises(ValueError, match=use):
-        vectorize.metres(gpd.GeoDataFrame(geometry=[shapely.box(*bbox)], crs=code))
-
-
-def test_scale_gives_true_areas_in_polar_stereographic():
-    place = gpd.GeoSeries([shapely.Point(-68, 76.6)], crs=4326)
-    local = place.to_crs("+proj=laea +lat_0=76.6 +lon_0=-68").buffer(2000, 64)
-    polar = local.to_crs(3413)
-    assert abs(polar.area.item() / local.area.item() - 1) > 0.03
-    assert polar.area.item() / vectorize.scale(polar).item() == pytest.approx(local.area.item(), rel=1e-4)
-    assert vectorize.scale(gpd.GeoSeries([shapely.box(WEST, SOUTH, WEST + 1, SOUTH + 1)], crs=32633)).item() == 1
 
 
 def test_names_by_place_are_unique():

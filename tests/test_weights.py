@@ -1,19 +1,29 @@
 """Weights: the published six load and are pinned; a wrong hash, a pickle and a misfit are refused in one line."""
 
 import hashlib
+import itertools
 import json
 import pickle
 import shutil
 
+import golden
+import h5py
 import numpy as np
 import pytest
+import safetensors.numpy
 import safetensors.torch
 import torch
 
-from glacier_nb import weights
+from glacier_nb import published, systems, weights
 from glacier_nb.networks.unet import UNet
 
 PUBLISHED = [row for row in weights.WEIGHTS if row.system == "mohajerani2019"]
+
+
+def network_of(system: str) -> torch.nn.Module:
+    """A row's network, as predict builds it."""
+    row = systems.find(system)
+    return row.network(len(row.inputs))
 
 
 @pytest.fixture(scope="module")
@@ -40,17 +50,15 @@ def test_published_file_is_recognised_and_fills_our_network(keras, row):
     found = weights.find(keras / row.file)
     assert (found.name, found.system, found.licence) == (row.name, "mohajerani2019", "CC BY 4.0")
     torch.manual_seed(1)
-    network = found.network(1)
+    network = network_of(found.system)
     before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
     after = weights.load(network, found).state_dict()
     assert all(not torch.equal(before[name], after[name]) for name in before)
 
 
 def test_kernels_arrive_turned_and_in_order(keras):
-    import h5py
-
     row = weights.find(keras / PUBLISHED[0].file)
-    network = weights.load(row.network(1), row)
+    network = weights.load(network_of(row.system), row)
     with h5py.File(keras / row.file) as file:
         kernel = file["model_weights/conv2d_13/conv2d_13/kernel:0"][()]  # (y, x, in, out), first layer upwards
         last = file["model_weights/conv2d_16/conv2d_16/bias:0"][()]
@@ -111,7 +119,7 @@ def test_a_pickle_is_refused_whatever_its_name(tmp_path, name, how):
 def test_other_content_is_refused(tmp_path):
     path = tmp_path / "weights.safetensors"
     path.write_text("<html>404</html>")
-    with pytest.raises(ValueError, match="neither safetensors nor Keras HDF5"):
+    with pytest.raises(ValueError, match="neither safetensors nor Keras HDF5 nor PyTorch's zip"):
         weights.load(UNet(1, {"zones": 1}, widths=(4, 8)), weights.find(path))
 
 
@@ -140,9 +148,9 @@ def test_a_published_file_is_fetched_only_where_it_is_not_at_hand(keras, tmp_pat
 
     monkeypatch.setattr(weights.pooch, "retrieve", retrieve)
     row = weights.find(PUBLISHED[0].name)
-    network = weights.load(row.network(1), row)
+    network = weights.load(network_of(row.system), row)
     assert asked == [(row.url, f"sha256:{row.sha256}")]
-    weights.load(row.network(1), weights.find(keras / row.file))
+    weights.load(network_of(row.system), weights.find(keras / row.file))
     assert len(asked) == 1
     assert np.isfinite(network.heads["background"].weight.detach().numpy()).all()
 
@@ -150,3 +158,87 @@ def test_a_published_file_is_fetched_only_where_it_is_not_at_hand(keras, tmp_pat
 def test_default_is_the_first_row_of_a_system():
     assert weights.default("mohajerani2019").name == "mohajerani2019-3px"
     assert weights.default("ndsi") is None
+
+
+GOLDEN = {
+    "calfin": "calfin",
+    "loebel2022": "loebel2022_unet_in9",
+    "zhang2021": "frontdl3_drn54",
+    "autoterm": "autoterm_drn54",
+    "hed_unet_hh_hv": "hed_unet_in2",
+    "caffe_zones": "caffe_zones",
+    "caffe_fronts": "caffe_fronts",
+    "cobra": "cobra",
+    "amd_hooknet": "amd_hooknet",
+    "hookformer": "hookformer",
+    "amd_hooknet_pp": "amd_hooknet_pp",
+    "diaconu2023": "diaconu2023_unet_resnet34_in6",
+    "dl4gam": "dl4gam_unet_resnet34_in16",
+}
+"""System to the golden file that holds the names and shapes of its published network."""
+
+
+def as_published(record: dict, folder) -> tuple[dict, object]:
+    """Tensors of the published names and shapes, each full of one number of its own, in the publication's format."""
+    layout = {"PyTorch": "torch", "JAX/Haiku": "haiku"}.get(record["framework"], "keras")
+    named = [(name, shape) for name, shape, kind in record["parameters"] if kind != "untouched"]
+    given = {name: np.full(shape, number, "float32") for number, (name, shape) in enumerate(named, 1)}
+    if layout == "keras":
+        path = folder / "model.h5"
+        with h5py.File(path, "w") as file:
+            for name, value in given.items():
+                file[f"model_weights/{name.split('/')[0]}/{name}:0"] = value
+    elif layout == "torch":
+        path = folder / "model.ckpt"
+        state = {f"module.{name}": torch.from_numpy(value) for name, value in given.items()}
+        torch.save({"epoch": 3, "state_dict": state, "optimizer": {"state": {}, "param_groups": [{"lr": 0.1}]}}, path)
+    else:
+        path = folder / "model.safetensors"
+        safetensors.numpy.save_file(given, path)
+    return given, path
+
+
+@pytest.mark.parametrize("system", GOLDEN)
+def test_a_published_checkpoint_finds_its_place(data, tmp_path, system):
+    record = json.loads((data.parent / "golden" / f"{GOLDEN[system]}.json").read_text())
+    given, path = as_published(record, tmp_path)
+    network = weights.load(network_of(system), weights.find(path))
+    path.unlink()  # up to half a gigabyte
+    state = {name: value for name, value in network.state_dict().items() if not name.endswith("num_batches_tracked")}
+    numbers = [value.flatten()[0].item() for value in state.values()]
+    assert sorted(numbers) == list(range(1, len(given) + 1))  # each tensor once
+    assert all((value == value.flatten()[0]).all() for value in state.values())
+    assert golden.trainable(network) == systems.find(system).reference_parameters
+
+
+def test_every_publication_is_a_row_and_has_a_test():
+    assert [row.system for row in published.PUBLISHED if row.system not in GOLDEN] == []
+    assert all(systems.find(row.system).name == row.system for row in published.PUBLISHED)
+    with pytest.raises(LookupError, match=r"no weights called .calfin.: .*at github\.com/daniel-cheng/CALFIN"):
+        weights.find("calfin")
+
+
+@pytest.mark.parametrize("wrap", [(), ("state_dict",), ("model_state_dict",), ("model", "state_dict")])
+def test_a_state_dict_is_found_however_deep(tmp_path, wrap):
+    torch.manual_seed(0)
+    network, other = UNet(1, {"zones": 1}, (4, 8), norm=True), UNet(1, {"zones": 1}, (4, 8), norm=True)
+    held = {f"net.{name}": value.half() if "running" in name else value for name, value in network.state_dict().items()}
+    for key in reversed(wrap):
+        held = {key: held, "epoch": 7}
+    torch.save(held, tmp_path / "model.pth")
+    weights.load(other, weights.find(tmp_path / "model.pth"))
+    for ours, theirs in itertools.zip_longest(network.state_dict().values(), other.state_dict().values()):
+        torch.testing.assert_close(ours, theirs, rtol=1e-3, atol=1e-3)
+
+
+def test_a_checkpoint_without_weights_is_refused(tmp_path):
+    torch.save({"epoch": 3, "history": [0.1]}, tmp_path / "model.pth")
+    with pytest.raises(ValueError, match=r"model\.pth holds no state dict: save"):
+        weights.load(UNet(1, {"zones": 1}, (4, 8)), weights.find(tmp_path / "model.pth"))
+
+
+def test_tensors_of_a_model_in_a_model_keep_their_names(tmp_path):
+    with h5py.File(tmp_path / "model.h5", "w") as file:
+        file["model_weights/encoder/encoder/query/kernel:0"] = np.zeros(2)
+        file["model_weights/decoder/decoder/query/kernel:0"] = np.ones(2)
+    assert sorted(weights.tensors(tmp_path / "model.h5")) == ["decoder/query/kernel:0", "encoder/query/kernel:0"]

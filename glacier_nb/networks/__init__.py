@@ -1,9 +1,11 @@
 """One file per paper or family. A network takes (batch, channel, y, x) and returns named terms.
 
-Every network here is a torch module with three habits:
+Every network here is a torch module with these habits:
 
-- `forward` returns a dict: term name to raw scores (batch, score, y, x), before any sigmoid or softmax;
+- `forward` returns a dict: term name to raw scores (batch, score, y, x), before any sigmoid or softmax; beside these
+  may stand what only a loss reads, as lists or at another size;
 - `stride` is the step, in pixels, by which heights and widths must grow (1 where any size will do);
+  `margin`, where there is one, is the share of a window's side in which, at each edge, scores are a stand-in;
 - it is built from the channel count alone, by the function or partial that stands in a row of `systems`.
 """
 
@@ -58,8 +60,9 @@ def symmetry(x: torch.Tensor, number: int) -> torch.Tensor:
 def receptive_radius(network: torch.nn.Module, channels: int, limit: int = 64) -> int | None:
     """Pixels to which an edge that lies on a multiple of `network.stride` is felt; None where that is beyond `limit`.
 
-    Found by what it does: a NaN passes through every convolution, pooling and upsampling, so one side of a strip is
-    set to NaN and its reach into the other side is measured, along both axes and in both directions.
+    None too where no term is a map of the input's size: a contour moves as a whole. Found by what it does: a NaN passes
+    through every convolution, pooling and upsampling, so one side of a strip is set to NaN and its reach into the other
+    side is measured, along both axes and in both directions.
 
     >>> receptive_radius(torch.nn.Sequential(torch.nn.Conv2d(1, 1, 5, padding=2)), 1)
     2
@@ -82,8 +85,10 @@ def _reach(network: torch.nn.Module, channels: int, stride: int, half: int, axis
     strip = torch.full(shape, torch.nan, device=device)
     strip.narrow(axis, side * half, half).fill_(0.5)
     terms = network(strip)
-    reach = 0
-    for scores in terms.values() if isinstance(terms, dict) else (terms,):
+    terms = terms.values() if isinstance(terms, dict) else (terms,)
+    maps = [term for term in terms if isinstance(term, torch.Tensor) and term.shape[2:] == strip.shape[2:]]
+    reach = 0 if maps else half
+    for scores in maps:
         nan = scores.narrow(axis, side * half, half).isnan()
         reach = max(reach, int(nan.any(dim=tuple(dim for dim in range(nan.ndim) if dim != axis)).sum()))
     return reach

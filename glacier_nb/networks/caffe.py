@@ -89,6 +89,7 @@ class CaffeUNet(nn.Module):
 
     Input: `channels` (1 in the paper: SAR amplitude of the range 0-1, less 0.3047126829624176, divided by
     0.32187142968177795), 256 x 256 in the paper. `term` names the output, `scores` its channels.
+    dropout: at the end of the pyramid.
     forward: (batch, channel, y, x), y and x multiples of 16 -> {term: (batch, scores, y, x)}, raw scores.
     Training needs two patches or more a batch (the pooled branch has one value a channel and patch).
     Source: Gourmelon et al. 2022, doi:10.5194/essd-14-4287-2022, and the layer list of its released definition.
@@ -96,11 +97,11 @@ class CaffeUNet(nn.Module):
 
     stride = 16
 
-    def __init__(self, channels: int = 1, term: str = "zones", scores: int = 4):
+    def __init__(self, channels: int = 1, term: str = "zones", scores: int = 4, dropout: float = 0.5):
         super().__init__()
         widths = (32, 64, 128, 256, 512)
         self.term = term
-        self.bottleneck = Pyramid(widths[-1])
+        self.bottleneck = Pyramid(widths[-1], dropout=dropout)
         self.layers = nn.ModuleList(
             [
                 Pair(channels, widths[0]),
@@ -126,5 +127,5 @@ class CaffeUNet(nn.Module):
 zones = functools.partial(CaffeUNet, term="zones", scores=4)
 """CaFFe's zone network, scores in the benchmark's order: not available, rock, glacier, ocean; 19,307,012 parameters."""
 
-fronts = functools.partial(CaffeUNet, term="front", scores=1)
+fronts = functools.partial(CaffeUNet, term="edge", scores=1)
 """CaFFe's front network: score of a front dilated 5 x 5; 19,306,913 parameters."""

@@ -108,8 +108,8 @@ class Calfin(nn.Module):
     """CALFIN: scores of the front's edge and of the ice (or land) mask.
 
     Input: `channels` (3 in the paper: the contrast stack, scaled to [-1, 1]), 224 x 224 in the paper.
-    forward: (batch, channel, y, x), y and x multiples of 32 -> front (batch, 1, y, x), zones (batch, 1, y, x; ice or
-    land), raw scores; the paper's probabilities are their sigmoids.
+    forward: (batch, channel, y, x), y and x multiples of 32 -> edge (batch, 1, y, x) of the front, zones (batch, 1,
+    y, x; ice or land), raw scores; the paper's probabilities are their sigmoids.
     29,316,387 trainable parameters at 3 channels. Running statistics follow with PyTorch's 0.1 a step (Keras: 0.01).
     Source: Cheng et al. 2021, doi:10.5194/tc-15-1663-2021, and the layer list of its released definition.
     """
@@ -155,5 +155,5 @@ class Calfin(nn.Module):
         x = torch.cat([_resize(x, skip.shape[-2:]), self.skip(skip)], dim=1)
         for unit in self.decoder.values():
             x = unit(x)
-        front, ice = _resize(self.head(x), size).split(1, dim=1)
-        return {"front": front, "zones": ice}
+        edge, ice = _resize(self.head(x), size).split(1, dim=1)
+        return {"edge": edge, "zones": ice}

@@ -57,8 +57,8 @@ class HedUNet(nn.Module):
 
     Input: `channels` (HH, HV for Antarctic fronts; 3 in the published configuration), 256 x 256 there.
     depth: halvings. base: channels at full resolution.
-    forward: (batch, channel, y, x), y and x multiples of 2^depth -> zones (batch, 1, y, x), front (batch, 1, y, x), raw
-    scores, and deep, a list of depth + 1 tensors (batch, 2, y/2^n, x/2^n), finest first, channels (zones, front).
+    forward: (batch, channel, y, x), y and x multiples of 2^depth -> zones (batch, 1, y, x), edge (batch, 1, y, x), raw
+    scores, and deep, a list of depth + 1 tensors (batch, 2, y/2^n, x/2^n), finest first, channels (zones, edge).
     Each pixel of each output weighs the levels by a softmax over their queries.
     8,130,568 trainable parameters at 2 channels, 8,130,584 at 3.
     Source: Heidler et al. 2022, doi:10.1109/TGRS.2021.3064606, and the layer list of its released definition.
@@ -91,5 +91,5 @@ class HedUNet(nn.Module):
             torch.stack([F.interpolate(m, size=size, mode="bilinear", align_corners=True) for m in maps])
             for maps in (scores, queries)
         )  # (level, batch, 2, y, x)
-        zones, front = (weights.softmax(dim=0) * raised).sum(dim=0).split(1, dim=1)
-        return {"zones": zones, "front": front, "deep": scores[::-1]}
+        zones, edge = (weights.softmax(dim=0) * raised).sum(dim=0).split(1, dim=1)
+        return {"zones": zones, "edge": edge, "deep": scores[::-1]}

@@ -90,7 +90,7 @@ class HookFormer(nn.Module):
     All raw scores. Source: Wu et al. 2024, doi:10.1109/TGRS.2024.3368215, and its released definition.
     """
 
-    stride = 64
+    stride, margin = 64, 0.25
 
     def __init__(self, channels: int = 1, scores: int = 4, size: int = 224, drop: float = 0.2):
         super().__init__()

@@ -112,7 +112,7 @@ class AmdHookNet(nn.Module):
     Source: Wu et al. 2023, doi:10.1109/TGRS.2023.3245419, and the layer list of its released definition.
     """
 
-    stride = 64
+    stride, margin = 64, 0.25
 
     def __init__(self, channels: int = 1, scores: int = 4):
         super().__init__()

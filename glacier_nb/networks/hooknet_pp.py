@@ -83,7 +83,7 @@ class HookNetPlus(nn.Module):
     All raw scores. Source: Wu et al. 2025, arXiv:2512.14639, and its released definition.
     """
 
-    stride = 64
+    stride, margin = 64, 0.25
 
     def __init__(self, channels: int = 1, scores: int = 4, size: int = 224, drop: float = 0.2):
         super().__init__()

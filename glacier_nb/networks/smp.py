@@ -7,6 +7,8 @@ from torch import nn
 
 from glacier_nb import networks
 
+NAMES, LAYOUT = ((r"^", "network."),), "torch"
+
 
 class Smp(nn.Module):
     """`architecture`(`encoder`) of segmentation-models-pytorch, its output split into named terms.

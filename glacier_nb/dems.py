@@ -1,0 +1,137 @@
+"""Elevation models: read on one grid, held to the same units and datum, laid on one another."""
+
+import dataclasses
+import os
+import warnings
+
+import dask
+import numpy as np
+import pyproj
+import rasterio.crs
+import rioxarray
+import scipy.optimize
+import xarray as xr
+from odc.geo.geobox import GeoBox
+from scipy import ndimage
+
+from glacier_nb import blocks, crs
+
+FINEST = 4096
+"""Longest side, in pixels, of the elevation models that a shift is fitted on; of larger ones their block means."""
+
+METRES = ("m", "metre", "meter", "metres", "meters")
+
+
+@dataclasses.dataclass(frozen=True)
+class Shift:
+    """What was added to a DEM's coordinates to lay it on its reference, in m, and how the two differ on stable ground:
+    median and NMAD of dem - reference in m before and after, over `n` pixels."""
+
+    x: float
+    y: float
+    z: float
+    median_before: float
+    nmad_before: float
+    median_after: float
+    nmad_after: float
+    n: int
+
+
+def read(path: str | os.PathLike, time: str, geobox: GeoBox | None = None, vertical: str = "") -> xr.DataArray:
+    """A DEM in any file that GDAL reads, in m (y, x; float32), of the date `time` (ISO); bilinear on `geobox` if given.
+
+    `vertical`: what heights are counted from ("EGM2008", "ellipsoid"), if known: dates that differ in it are refused.
+    Raises ValueError for a file without a CRS or in other units than m.
+    """
+    with rioxarray.open_rasterio(path, masked=True) as source:
+        if source.rio.crs is None:
+            raise ValueError(f"{os.path.basename(path)} has no CRS: set it with gdal_edit.py -a_srs")
+        dem = source.isel(band=0, drop=True).astype("float32").load()
+    whole = pyproj.CRS(source.rio.crs.to_wkt())
+    heights = [part.axis_info[0] for part in whole.sub_crs_list if part.is_vertical]
+    unit = heights[0].unit_name if heights else dem.attrs.get("units") or "m"
+    moved = (dem if geobox is None else dem.odc.reproject(geobox, resampling="bilinear")).rename("elevation")
+    moved.attrs = {"units": "m" if unit in METRES else unit, "long_name": "elevation", "time": str(time)[:10]}
+    moved.attrs |= {"vertical": vertical} if vertical else {}
+    _metres(moved, os.path.basename(path))
+    return moved
+
+
+def coregister(
+    dem: xr.DataArray, reference: xr.DataArray, stable: xr.DataArray | None = None, iterations: int = 20, seed: int = 0
+) -> tuple[xr.DataArray, Shift]:
+    """`dem` (y, x; m) moved onto `reference`, and by how much: Nuth and Kääb's method with a vertical shift.
+
+    One shift for all of it, fitted on `stable` ground (bool; default: all, which rests on glaciers being the lesser
+    part) by xdem from at most 500 000 pixels. Over a region move each strip or flight of its own. Applied bilinearly,
+    block by block where `dem` is lazy; a pixel next to a void becomes one. Nuth and Kääb 2011,
+    doi:10.5194/tc-5-271-2011. Raises ValueError as `alike`, and where under 1000 stable pixels have both.
+    """
+    alike(dem, reference)
+    ground = xr.ones_like(reference, dtype=bool) if stable is None else stable
+    step = -(-max(dem.sizes.values()) // FINEST)
+    small, base, mask = (
+        layer if step == 1 else layer.astype(float).coarsen(y=step, x=step, boundary="trim").mean()
+        for layer in (dem, reference, ground)
+    )
+    small, base, mask = dask.compute(small, base, mask == 1)
+    inside = mask.values & np.isfinite(small.values) & np.isfinite(base.values)
+    if inside.sum() < 1000:
+        raise ValueError(f"{inside.sum()} stable pixels with both DEMs, a shift needs 1000: widen `stable`")
+    x, y, z = _fit(small, base, inside, iterations, seed)
+    resolution = dem.odc.geobox.resolution
+    moved = dem.copy(data=_moved(dem.data, y / resolution.y, x / resolution.x, z))
+    told = []
+    for layer in (dem, moved):
+        off = (layer - reference).where(ground)
+        off = off.data.ravel() if step == 1 else off.data[::step, ::step].ravel()
+        off = np.asarray(off)[np.isfinite(off)]
+        told += [float(np.median(off)), 1.4826 * float(np.median(np.abs(off - np.median(off))))]
+    shift = Shift(x, y, z, *told, int(inside.sum()))
+    return moved.assign_attrs(shift=dataclasses.asdict(shift)), shift
+
+
+def alike(first: xr.DataArray, second: xr.DataArray) -> None:
+    """Refuse two DEMs that cannot be compared: ValueError in one line for another grid, degrees, units or datum."""
+    for dem in (first, second):
+        if dem.dims != ("y", "x") or dem.odc.geobox is None:
+            raise ValueError(f"a DEM with dims {dem.dims}: give one layer (y, x) with a CRS, as elevation.read gives")
+        crs.metres(dem.odc.geobox)
+        _metres(dem, dem.attrs.get("time", "a DEM"))
+    a, b = first.odc.geobox, second.odc.geobox
+    if a != b:
+        sizes = " and ".join(f"{g.crs} {g.shape[0]} x {g.shape[1]} at {abs(g.resolution.x):g} m" for g in (a, b))
+        raise ValueError(f"DEMs on two grids, {sizes}: put both on one GeoBox, as elevation.read(path, time, geobox)")
+    datums = [dem.attrs.get("vertical") for dem in (first, second)]
+    if all(datums) and datums[0] != datums[1]:
+        raise ValueError(f"heights above {datums[0]} and above {datums[1]}: convert one, as xdem.DEM.to_vcrs does")
+
+
+def _metres(dem: xr.DataArray, name: str) -> None:
+    unit = dem.attrs.get("units", "m")
+    if unit not in METRES:
+        raise ValueError(f"{name}: heights in {unit}, not m; convert them and set dem.attrs['units'] = 'm'")
+
+
+def _fit(dem: xr.DataArray, base: xr.DataArray, inside: np.ndarray, iterations: int, seed: int) -> tuple:
+    """x, y, z in m to be added to `dem`."""
+    import xdem  # here, as it takes three seconds to import
+
+    geobox = dem.odc.geobox
+    method = xdem.coreg.NuthKaab(max_iterations=iterations)
+    place = {"transform": geobox.affine, "crs": rasterio.crs.CRS.from_wkt(geobox.crs.to_wkt())}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", scipy.optimize.OptimizeWarning)  # of a covariance that nobody asks for
+        method.fit(base.values, dem.values, inlier_mask=inside, random_state=seed, **place)
+    found = method.meta["outputs"]["affine"]
+    return tuple(float(found[f"shift_{axis}"]) for axis in "xyz")
+
+
+def _moved(image, rows: float, columns: float, up: float):
+    """The image moved by fractions of pixels and raised, NaN where nothing came to lie."""
+    depth = int(np.ceil(max(abs(rows), abs(columns)))) + 1
+    return blocks.near(_shifted, image, depth, by=(rows, columns), up=up)
+
+
+def _shifted(image: np.ndarray, by: tuple[float, float], up: float) -> np.ndarray:
+    return (ndimage.shift(image.astype(float), by, order=1, cval=np.nan) + up).astype("float32")

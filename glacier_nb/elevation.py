@@ -1,0 +1,254 @@
+"""Elevation change of two dates: differenced, screened, voids filled; volume and mass balance of each glacier."""
+
+from collections.abc import Sequence
+
+import dask
+import dask.array as da
+import geopandas as gpd
+import numpy as np
+import odc.geo.xr
+import pandas as pd
+import rasterio.features
+import scipy.stats
+import shapely
+import xarray as xr
+from scipy import ndimage
+
+from glacier_nb import blocks, crs, uncertainty, variograms, voids
+from glacier_nb.dems import Shift, alike, coregister, read
+from glacier_nb.outliers import screen
+
+__all__ = ["Shift", "change", "coregister", "difference", "nearest", "read", "screen", "stable"]
+
+DENSITY = (850.0, 60.0)
+"""Density of what was lost or gained, kg m-3, and its standard deviation (Huss 2013, doi:10.5194/tc-7-877-2013): for
+five years or more, with a firn line that stays about where it is."""
+
+CITATION = f"{variograms.CITATION}; density: Huss 2013, doi:10.5194/tc-7-877-2013; both areas: Florentine et al. 2023"
+
+
+def nearest(outlines: gpd.GeoDataFrame, time: str | np.datetime64) -> gpd.GeoDataFrame:
+    """Of outlines (rgi_id, time) of many dates those of the date nearest to `time`."""
+    dates = pd.to_datetime(outlines.time)
+    return outlines[dates == dates.iloc[np.argmin(np.abs(dates - pd.Timestamp(time)))]]
+
+
+def stable(like: xr.DataArray, *outlines: gpd.GeoDataFrame, buffer: float | None = None) -> xr.DataArray:
+    """Where (y, x; bool) ground is taken to have kept its height: `buffer` m (default two pixels) off all `outlines`.
+
+    Give it the outlines of every date, and water and landslides as outlines of their own.
+    """
+    geobox = like.odc.geobox
+    wide = 2 * abs(geobox.resolution.x) if buffer is None else buffer
+    shapes = [one.to_crs(str(geobox.crs)).geometry.buffer(wide).to_numpy() for one in outlines]
+    shapes = np.concatenate([*shapes, np.zeros(0, dtype=object)])
+    moving = _burnt(shapes, np.zeros(len(shapes), dtype=int), like)
+    return like.copy(data=moving < 0).rename("stable").assign_attrs(units="1", long_name="stable ground")
+
+
+def difference(
+    first: xr.DataArray,
+    second: xr.DataArray,
+    outlines_first: gpd.GeoDataFrame,
+    outlines_second: gpd.GeoDataFrame,
+    ground: xr.DataArray | None = None,
+) -> xr.Dataset:
+    """What `second` is above `first` (y, x; m; attrs time), and whose ice it is at each of the two dates.
+
+    `outlines_first` and `outlines_second` (rgi_id, geometry) are of the DEMs' dates, a glacier's parts together or in
+    rows of their own. `ground`: what is stable (default `stable` off both). Lazy where the DEMs are. Variables: dh (m),
+    elevation (m, mean of both, or the one there is), glacier (int32, number in rgi_id, -1: none; what both dates
+    claim for different glaciers is the first id's), dates (uint8 sum of 1: ice at the first, 2: at the second, 4: at the edge of both),
+    stable (bool); along rgi_id: area, margin (m2, m; epoch, rgi_id) on the grid, on the ground; east, north (m).
+    attrs: first, second (dates). difference(a, b) is -difference(b, a).
+    Raises ValueError for DEMs on two grids, in degrees, in feet, above two datums, or without dates; for no glacier.
+    """
+    alike(first, second)
+    times = [pd.Timestamp(dem.attrs.get("time", "NaT")) for dem in (first, second)]
+    if pd.isna(times).any() or times[0] == times[1]:
+        raise ValueError(f"DEMs of {times[0]} and {times[1]}: a change needs two dates, set dem.attrs['time']")
+    geobox, both = first.odc.geobox, (outlines_first, outlines_second)
+    frames = [one.to_crs(str(geobox.crs))[["rgi_id", "geometry"]] for one in both]
+    frames = [frame.set_geometry(frame.make_valid()).dissolve("rgi_id").geometry for frame in frames]
+    frames = [frame.intersection(shapely.box(*geobox.boundingbox.bbox)) for frame in frames]
+    one, two = frames[0].align(frames[1], join="outer", fill_value=shapely.Polygon())
+    there = ~(one.is_empty & two.is_empty)
+    one, two = one[there], two[there]
+    if not len(one):
+        raise ValueError("no outline lies on the DEMs: take outlines of this region, or DEMs of theirs")
+    numbers = np.arange(len(one))
+    dates = [_burnt(side.to_numpy(), numbers, first) for side in (one, two)]
+    last = np.iinfo(np.int32).max
+    glacier = np.minimum(*(np.where(side < 0, last, side) for side in dates))
+    glacier = np.where(glacier == last, -1, glacier).astype("int32")
+    flag = (np.where(dates[0] >= 0, 1, 0) + np.where(dates[1] >= 0, 2, 0)).astype("uint8")
+    flag = flag + np.where((flag > 0) & (blocks.near(_inner, flag, 1) == 0), 4, 0).astype("uint8")
+    heights = np.where(np.isfinite(first.data), first.data, second.data)
+    heights = np.where(np.isfinite(second.data), (heights + second.data) / np.float32(2), heights)
+    union = one.union(two)
+    ground_scale, middle = crs.scale(union), union.centroid
+    layers = {
+        "dh": (second.data - first.data, "m", "elevation change"),
+        "elevation": (heights, "m", "elevation"),
+        "glacier": (glacier, "1", "number of the glacier"),
+        "dates": (flag, "1", "1: first, 2: second, 4: edge"),
+        "stable": ((stable(first, *both) if ground is None else ground).data, "1", "stable ground"),
+    }
+    pair = xr.Dataset({
+        name: odc.geo.xr.wrap_xr(data, geobox).assign_attrs(units=units, long_name=text)
+        for name, (data, units, text) in layers.items()
+    })  # fmt: skip
+    sides = {"area": lambda side: side.area / ground_scale, "margin": lambda side: side.length / np.sqrt(ground_scale)}
+    for name, measure in sides.items():
+        pair[name] = (("epoch", "rgi_id"), np.stack([measure(one), measure(two)]))
+    pair = pair.assign_coords(rgi_id=one.index.to_numpy(dtype=object), epoch=["first", "second"])
+    pair = pair.assign(east=("rgi_id", middle.x.to_numpy()), north=("rgi_id", middle.y.to_numpy()))
+    pair["scale"] = ("rgi_id", ground_scale)
+    return pair.assign_attrs(first=f"{times[0]:%Y-%m-%d}", second=f"{times[1]:%Y-%m-%d}")
+
+
+def change(
+    pair: xr.Dataset,
+    fill: str = "hypsometric",
+    band: float = voids.BAND,
+    correlation: variograms.Correlation | None = None,
+    density: tuple[float, float] = DENSITY,
+    level: float = 0.9,
+) -> pd.DataFrame:
+    """Elevation, volume and mass change of every glacier of `difference`, with intervals; then the region's row.
+
+    Volume is summed over all that is ice at either date, voids filled as `voids.FILLS` names; ice under water is not
+    seen by a DEM. Elevation change and mass balance are over the mean area of both dates (Florentine et al. 2023,
+    doi:10.1017/jog.2023.86). `density` in kg m-3 and its standard deviation. Intervals hold the truth with
+    probability `level`: errors as `correlation` shares them (default: the variogram of stable ground), the error of
+    the stable ground's mean, what the fill may be off, wholly shared within a band and in part between
+    glaciers (uncertainty.SYSTEMATIC), half a pixel along the margins, and the density.
+
+    Columns: rgi_id ("region" last), time, since, area_m2 (mean), area_first_m2, area_second_m2, dh_m, dh_dt_m_a,
+    volume_m3, mass_balance_m_we_a, mass_gt_a, each of the last four with a lower and an upper bound in columns
+    such as volume_lower_m3; void_percent (not measured); fixed_first_percent, fixed_second_percent: by how much
+    greater the mass balance would come out with one date's outlines for both. attrs: units, method, notes (list),
+    ranges_m, sigma_m, stable_mean_m, citation. The volume from a to b is minus that from b to a; rates are the same.
+    Raises LookupError for an unknown fill.
+    """
+    measured, pixel = pair.dh.where(pair.stable), abs(pair.odc.geobox.resolution.x)
+    if correlation is None:
+        correlation = variograms.fit(variograms.variogram(measured), pixel=pixel)
+    settled, n = (float(one) for one in dask.compute(measured.mean(), measured.count()))
+    shared = correlation.sigma / np.sqrt(variograms.effective_samples(max(n, 1) * pixel**2, correlation))
+    z, years = scipy.stats.norm.ppf(0.5 + level / 2), _years(pair)
+    frame = _sums(pair, voids.hypsometry(pair, fill, band), correlation, shared, z)
+    frame["area_m2"] = (frame.area_first_m2 + frame.area_second_m2) / 2
+    for name in ("first", "second"):
+        area = frame[f"area_{name}_m2"]
+        fixed = frame[name] / area.where(area > 0) * frame.area_m2 / frame.volume_m3.where(frame.volume_m3 != 0)
+        frame[f"fixed_{name}_percent"] = 100 * (fixed - 1)
+    mean = frame.volume_m3 / frame.area_m2
+    mean_sd = np.hypot(frame.sd, mean * frame.area_sd) / frame.area_m2
+    volume_sd = np.hypot(frame.sd, frame.edge)
+    mass_sd = np.hypot(volume_sd * density[0], frame.volume_m3 * density[1])
+    balance_sd = np.hypot(mean_sd * density[0], mean * density[1])
+    frame["dh_m"] = mean
+    quantities = {
+        "dh_dt{}_m_a": (mean, mean_sd, 1 / years),
+        "volume{}_m3": (frame.volume_m3, volume_sd, 1.0),
+        "mass_balance{}_m_we_a": (mean * density[0], balance_sd, 1 / years / 1000),
+        "mass{}_gt_a": (frame.volume_m3 * density[0], mass_sd, 1 / years / 1e12),
+    }
+    for name, (value, sd, unit) in quantities.items():
+        for bound, side in (("", 0), ("_lower", -z), ("_upper", z)):
+            frame[name.format(bound)] = value * unit + side * sd * abs(unit)
+    columns = ["rgi_id", "time", "since", "area_m2", "area_first_m2", "area_second_m2", "dh_m"]
+    columns += [name.format(bound) for name in quantities for bound in ("", "_lower", "_upper")]
+    frame = frame[[*columns, "void_percent", "fixed_first_percent", "fixed_second_percent"]]
+    frame.attrs = {
+        "units": "m, m a-1, m3, m water equivalent a-1, Gt a-1",
+        "method": f"voids: {fill} in bands of {band:g} m; area of both dates; {density[0]:g} +- {density[1]:g} kg m-3",
+        "level": level, "ranges_m": list(correlation.ranges), "sigma_m": correlation.sigma,
+        "stable_mean_m": settled, "stable_error_m": float(shared), "citation": CITATION,
+        "notes": _notes(pair, settled, float(shared), z),
+    }  # fmt: skip
+    return frame
+
+
+def _sums(
+    pair: xr.Dataset, table: pd.DataFrame, correlation: variograms.Correlation, shared: float, z: float
+) -> pd.DataFrame:
+    """Sums of a hypsometry by glacier and for the region, with standard deviations: `sd` of the volume (m3) from errors
+    of dh and voids, `edge` of it (m3) from half of each pixel at the edge, `area_sd` (m2) of the mean area."""
+    ids, pixel, ground = pair.rgi_id.values, table.attrs["pixel_m2"], pair.scale.values
+    names = ["n", "seen", "total", "total_first", "total_second", "total_edge"]
+    off = ((table.n - table.seen) * table.spread_m) ** 2  # wholly shared within a band, not between bands
+    sums = table.assign(off=off).groupby("rgi_id")[[*names, "off"]].sum().reindex(ids, fill_value=0)
+    cell = pixel / ground  # m2 on the ground, by glacier
+    extent, gap = sums.n.to_numpy() * cell, np.sqrt(sums.off.to_numpy()) * cell
+    volume, one, two = (sums[f"total{part}"].to_numpy() * cell for part in ("", "_first", "_second"))
+    own, together = variograms.areal_errors(extent, np.stack([pair.east, pair.north], axis=1), correlation)
+    half = pair.margin.values * np.sqrt(pixel) / 2
+    edge = sums.total_edge.to_numpy() * cell / 2
+    whole = (together**2 + shared**2) * extent.sum() ** 2 + uncertainty.combine(gap) ** 2
+    return pd.DataFrame({
+        "rgi_id": [*ids, "region"],
+        "time": pd.Timestamp(pair.second), "since": pd.Timestamp(pair.first),
+        "area_first_m2": _and_sum(pair.area.values[0]), "area_second_m2": _and_sum(pair.area.values[1]),
+        "volume_m3": _and_sum(volume), "first": _and_sum(one), "second": _and_sum(two),
+        "void_percent": 100 * (1 - _and_sum(sums.seen) / np.maximum(_and_sum(sums.n), 1)),
+        "sd": np.sqrt(np.r_[(own**2 + shared**2) * extent**2 + gap**2, whole]),
+        "edge": np.r_[edge, uncertainty.combine(edge)] / z,
+        "area_sd": np.r_[uncertainty.combine(half.T), uncertainty.combine(half.ravel())] / 2 / z,
+    })  # fmt: skip
+
+
+def _years(pair: xr.Dataset) -> float:
+    return (pd.Timestamp(pair.second) - pd.Timestamp(pair.first)).days / 365.25
+
+
+def _notes(pair: xr.Dataset, settled: float, shared: float, z: float) -> list[str]:
+    """What a reader must know before believing the numbers."""
+    first, second = pd.Timestamp(pair.first), pd.Timestamp(pair.second)
+    apart = abs(first.dayofyear - second.dayofyear)
+    apart = min(apart, 365 - apart)
+    notes = []
+    if abs(_years(pair)) < 5:
+        notes.append(
+            f"{abs(_years(pair)):.1f} years: the density holds for five or more, mass may be off by more than said"
+        )
+    if apart > 45:
+        notes.append(f"the dates are {apart} days of the year apart: seasonal snow is part of the change")
+    if abs(settled) > max(z * shared, 0.05):
+        notes.append(f"stable ground changed by {settled:+.2f} m: coregister the DEMs first")
+    return notes
+
+
+def _inner(ice: np.ndarray) -> np.ndarray:
+    return ndimage.binary_erosion(ice > 0, border_value=1).astype("float32")
+
+
+def _and_sum(values: np.ndarray) -> np.ndarray:
+    values = np.asarray(values, dtype=float)
+    return np.r_[values, values.sum()]
+
+
+def _burnt(shapes: np.ndarray, numbers: Sequence[int], like: xr.DataArray):
+    """Number of the shape that each pixel's middle lies in, the least of several, -1 for none; lazy where `like` is."""
+    geobox, tree = like.odc.geobox, shapely.STRtree(shapes)
+    numbers = np.asarray(numbers)
+
+    def burn(shapes: list, numbers: np.ndarray, box) -> np.ndarray:
+        pairs = [(shape, int(n)) for shape, n in zip(shapes, numbers, strict=True) if not shape.is_empty][::-1]
+        empty = np.full(box.shape, -1, dtype="int32")
+        return rasterio.features.rasterize(pairs, out=empty, transform=box.affine) if pairs else empty
+
+    if not isinstance(like.data, da.Array):
+        return burn(list(shapes), numbers, geobox)
+    rows, later = [], dask.delayed(burn)
+    edges = [np.r_[0, np.cumsum(sizes)] for sizes in like.data.chunks]
+    for top, bottom in zip(edges[0], edges[0][1:], strict=False):
+        row = []
+        for left, right in zip(edges[1], edges[1][1:], strict=False):
+            box = geobox[int(top) : int(bottom), int(left) : int(right)]
+            hits = np.sort(tree.query(shapely.box(*box.boundingbox.bbox)))
+            task = later(list(shapes[hits]), numbers[hits], box)
+            row.append(da.from_delayed(task, box.shape, dtype="int32"))
+        rows.append(row)
+    return da.block(rows)

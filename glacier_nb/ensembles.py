@@ -1,0 +1,121 @@
+"""Several opinions of the same windows in one pass: symmetries, Monte-Carlo dropout, ensembles of weights."""
+
+import contextlib
+import dataclasses
+import threading
+from collections.abc import Callable, Iterator, Sequence
+
+import torch
+from torch import Tensor, nn
+
+from glacier_nb import networks
+
+_random = threading.Lock()
+"""torch has one generator a device: who draws from it by seed draws alone."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Members:
+    """Who is asked about each window: every symmetry, `passes` times with dropout (0: once without), by each network.
+
+    symmetries: numbers of `networks.symmetry`. seed: of the dropout.
+    """
+
+    symmetries: tuple[int, ...] = (0,)
+    passes: int = 0
+    seed: int = 0
+    networks: int = 1
+
+    @property
+    def count(self) -> int:
+        """Forward passes per window.
+
+        >>> Members(symmetries=(0, 4), passes=3, networks=2).count
+        12
+        """
+        return len(self.symmetries) * max(1, self.passes) * self.networks
+
+    @property
+    def several(self) -> bool:
+        """Whether there is a spread, or a turn to undo: anything but one plain pass.
+
+        >>> Members().several, Members(symmetries=(2,)).several
+        (False, True)
+        """
+        return self != Members(seed=self.seed)
+
+
+def members(symmetries: int | Sequence[int] = 1, passes: int = 0, seed: int = 0, networks: int = 1) -> Members:
+    """`Members` from what a user says: symmetries as their number (1 none, 4 the quarter turns, 8 all) or by name.
+
+    ValueError: another number of symmetries, a symmetry above 7, or negative passes.
+
+    >>> members(symmetries=4).symmetries
+    (0, 1, 2, 3)
+    """
+    chosen = tuple(range(symmetries)) if isinstance(symmetries, int) else tuple(symmetries)
+    if isinstance(symmetries, int) and symmetries not in (1, 4, 8):
+        raise ValueError(f"{symmetries} symmetries: take 1 (none), 4 (quarter turns), 8 (with mirrors), or name them")
+    if not chosen or not set(chosen) <= set(range(8)):
+        raise ValueError(f"symmetries {chosen}: there are 0 to 7 (see networks.symmetry), name one or more")
+    if passes < 0:
+        raise ValueError(f"{passes} passes of dropout: take 0 for none, 20 for a spread")
+    return Members(chosen, passes, seed, networks)
+
+
+def back(x: Tensor, number: int) -> Tensor:
+    """Undo `networks.symmetry(x, number)`; a mirror with a turn is its own inverse.
+
+    >>> x = torch.arange(6).reshape(2, 3)
+    >>> all(torch.equal(back(networks.symmetry(x, n), n), x) for n in range(8))
+    True
+    """
+    turned = torch.rot90(x, -(number % 4), (-2, -1))
+    return turned.flip(-1) if number >= 4 else turned
+
+
+def mean_and_variance(
+    models: Sequence[nn.Module], predict: Callable[[nn.Module, Tensor], Tensor], x: Tensor, who: Members, seed: int
+) -> tuple[Tensor, Tensor]:
+    """Mean and variance over all members of `predict(model, x)` (batch, score, y, x), by Welford's recurrence.
+
+    The input is turned, the answer turned back. seed: of this batch, so that the dropout of a window is the same
+    whoever predicts it and when.
+    """
+    mean = square = None
+    count = 0
+    for model in models:
+        for number in who.symmetries:
+            turned = networks.symmetry(x, number).contiguous(memory_format=torch.channels_last)
+            for once in range(max(1, who.passes)):
+                with _drawing(who.seed + 7919 * seed + once, x.device) if who.passes else contextlib.nullcontext():
+                    found = back(predict(model, turned), number)
+                count += 1
+                if mean is None:
+                    mean, square = found.clone(), torch.zeros_like(found)
+                    continue
+                off = found - mean
+                mean += off / count
+                square += off * (found - mean)
+    return mean, square / count
+
+
+def allow_dropout(model: nn.Module, on: bool) -> nn.Module:
+    """A model in eval mode, batch norm included, its dropout alone left on if asked; ValueError if it has none."""
+    layers = [layer for layer in model.modules() if isinstance(layer, nn.modules.dropout._DropoutNd)]
+    if on and not any(layer.p > 0 for layer in layers):
+        raise ValueError(
+            "Monte-Carlo dropout of a network without dropout: every pass would be the same;"
+            " take symmetries or several weights for a spread"
+        )
+    for layer in layers:
+        layer.train(on)
+    return model
+
+
+@contextlib.contextmanager
+def _drawing(seed: int, device: torch.device) -> Iterator[None]:
+    """Random numbers by seed, alone; those of everybody else go on as if nothing had been drawn."""
+    with _random, torch.random.fork_rng([device] if device.type == "cuda" else []):
+        torch.manual_seed(seed)
+        yield

@@ -1,0 +1,211 @@
+"""One block of windows through a network: what a worker does, and all it has to know for it."""
+
+import collections
+import dataclasses
+import itertools
+import threading
+from collections.abc import Mapping
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from glacier_nb import ensembles, systems
+from glacier_nb import weights as trained
+from glacier_nb.jobs import PRECISIONS, Job
+from glacier_nb.windows import Block
+
+_models: collections.OrderedDict[str, list[nn.Module]] = collections.OrderedDict()
+_batches: dict[str, int] = {}
+_lock = threading.Lock()
+
+
+@dataclasses.dataclass(frozen=True)
+class Done:
+    """A block's work: weighted sums (score, y, x) over its support, NaN where unseen; with several members the means
+    are followed by the variances. sums: see `guards.Domain.add`. seam: sum and count of the differences between
+    neighbouring windows. windows: how many went through the network."""
+
+    number: int
+    values: np.ndarray
+    sums: np.ndarray
+    seam: tuple[float, int]
+    windows: int
+
+
+def device() -> torch.device:
+    """The device of this process: its GPU, else the CPU."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def models(job: Job) -> list[nn.Module]:
+    """The job's networks with their weights on this process's device, ready to predict: loaded once, kept until
+    `forget`."""
+    with _lock:
+        if job.key not in _models:
+            _models[job.key] = [_built(job, number) for number in range(max(1, len(job.weights)))]
+        return _models[job.key]
+
+
+def _built(job: Job, number: int) -> nn.Module:
+    row = job.weights[number] if job.weights else None
+    build = row.network if row is not None and row.network is not None else job.system.network
+    network = build(len(job.system.inputs))
+    network = trained.load(network, row) if row is not None else network
+    network = network.eval().to(device(), memory_format=torch.channels_last)
+    ensembles.allow_dropout(network, job.members.passes > 0)
+    if job.compile:
+        network = torch.compile(network)
+    if (job.mean[number], job.std[number]) == (job.mean[0], job.std[0]):
+        return network
+    return _Renormalised(network, job, number)
+
+
+class _Renormalised(nn.Module):
+    """A network of an ensemble that was trained with other statistics than the first."""
+
+    def __init__(self, network: nn.Module, job: Job, number: int):
+        super().__init__()
+        mean, std = (torch.tensor(numbers, device=device())[:, None, None] for numbers in (job.mean, job.std))
+        self.network = network
+        self.scale, self.shift = std[0] / std[number], (mean[0] - mean[number]) / std[number]
+
+    def forward(self, x: Tensor) -> Mapping[str, Tensor]:
+        """Terms of an input normalised for the first network."""
+        return self.network(x * self.scale + self.shift)
+
+
+def forget(key: str | None = None) -> None:
+    """Free the networks of a job (None: of all), and the device's memory that they took."""
+    with _lock:
+        for one in [key] if key is not None else list(_models):
+            _models.pop(one, None)
+            _batches.pop(one, None)
+    _give_back()
+
+
+@torch.inference_mode()
+def block(slab: np.ndarray, piece: Block, job: Job, threads: int) -> Done:
+    """Predict the wanted windows of a block that see any ground.
+
+    slab: the inputs (channel, y, x) of the block's extent, less what lies beyond the scene. threads: torch's.
+    """
+    torch.set_num_threads(threads)
+    if job.deterministic != torch.are_deterministic_algorithms_enabled():
+        torch.use_deterministic_algorithms(job.deterministic)
+    x, seen, sums = _prepared(slab, piece, job)
+    several = job.members.several
+    out = torch.zeros((job.scores * (1 + several), *seen.shape))
+    spots = []
+    for i, j in itertools.product(range(len(piece.y)), range(len(piece.x))):
+        down, across = piece.y_weights[i], piece.x_weights[j]
+        y, x0 = piece.y[i] - piece.y[0], piece.x[j] - piece.x[0]
+        cut = (slice(y, y + len(down)), slice(x0, x0 + len(across)))
+        if piece.wanted[i, j] and seen[cut].any():
+            spots.append((i, j, cut, torch.from_numpy(np.outer(down, across).astype("float32"))))
+    kept: dict[tuple[int, int], Tensor] = {}
+    first = 0
+    while first < len(spots):
+        most = min(job.batch, _batches.get(job.key, job.batch))
+        left = len(spots) - first
+        some = spots[first : first + -(-left // -(-left // most))]  # even batches
+        try:
+            found = _batch(x, [cut for _, _, cut, _ in some], job, seed=(piece.number << 16) + first)
+        except RuntimeError as error:
+            if not _out_of_memory(error):
+                raise
+            if len(some) == 1:
+                raise MemoryError(
+                    f"one window of {some[0][2][0].stop - some[0][2][0].start} pixels does not fit the memory of"
+                    f" {device()} with {job.system.name}: take a smaller window"
+                ) from None
+            found = None
+        if found is None:  # outside of the handler, which holds on to the tensors
+            _batches[job.key] = len(some) // 2
+            _give_back()
+            continue
+        for (i, j, cut, weight), values in zip(some, found, strict=True):
+            out[:, *cut] += values * weight
+            if job.seam:
+                kept[i, j] = values[: job.scores]
+        first += len(some)
+    out[:, ~seen] = torch.nan
+    inside = [
+        slice(side.start - start, side.stop - start)
+        for side, start in zip(piece.support, (piece.y[0], piece.x[0]), strict=True)
+    ]
+    return Done(piece.number, out[:, *inside].numpy(), sums, _seams(piece, kept), len(spots))
+
+
+def _give_back() -> None:
+    """Give the device's unused memory back."""
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+
+
+def _prepared(slab: np.ndarray, piece: Block, job: Job) -> tuple[Tensor, Tensor, np.ndarray]:
+    """The padded, normalised inputs (1, channel, y, x), where ground was seen (y, x), and sums for the domain."""
+    shape = [side.stop - side.start for side in piece.extent]
+    x = torch.full((1, len(slab), *shape), torch.nan).contiguous(memory_format=torch.channels_last)
+    given = np.asarray(slab, dtype="float32")
+    x[0, :, : slab.shape[1], : slab.shape[2]] = torch.from_numpy(given if given.flags.writeable else given.copy())
+    seen = ~x[0, systems.shows_ground(job.system)].isnan().all(dim=0)
+    mean, std = (torch.tensor(numbers[0])[:, None, None] for numbers in (job.mean, job.std))
+    x.sub_(mean).div_(std)
+    own = [
+        slice(max(0, side.start - start), side.stop - start, 4)  # one pixel in 16 tells enough
+        for side, start in zip(piece.owned, (piece.y[0], piece.x[0]), strict=True)
+    ]
+    some = x[0, :, *own].masked_fill(~seen[*own], torch.nan).double().flatten(1).numpy()
+    there = np.isfinite(some)
+    some = np.where(there, some, 0)
+    return x.nan_to_num_(0.0, 0.0, 0.0), seen, np.array([there.sum(1), some.sum(1), (some**2).sum(1)])
+
+
+def _batch(x: Tensor, cuts: list[tuple[slice, slice]], job: Job, seed: int) -> Tensor:
+    """Probabilities (window, score, y, x) of windows, float32 on the CPU; with several members their variance too."""
+    where = device()
+    size = (len(cuts), x.shape[1], *(side.stop - side.start for side in cuts[0]))
+    batch = torch.empty(size, memory_format=torch.channels_last, pin_memory=where.type == "cuda")
+    for number, cut in enumerate(cuts):
+        batch[number] = x[0, :, *cut]
+    batch = batch.to(where, non_blocking=True)
+    half = PRECISIONS[job.precision]
+
+    def probabilities(model: nn.Module, inputs: Tensor) -> Tensor:
+        with torch.autocast(where.type, half, enabled=half is not None):
+            terms = model(inputs)
+        terms = {name: scores.float() for name, scores in terms.items() if isinstance(scores, Tensor)}
+        found = systems.finish(job.system, terms)
+        if job.term not in found:
+            raise LookupError(f"{job.system.name} gives {', '.join(found)}, not {job.term}")
+        return found[job.term]
+
+    if not job.members.several:
+        return probabilities(models(job)[0], batch).cpu()
+    return torch.cat(ensembles.mean_and_variance(models(job), probabilities, batch, job.members, seed), dim=1).cpu()
+
+
+def _out_of_memory(error: RuntimeError) -> bool:
+    """Whether torch says that the GPU's or the machine's memory is used up."""
+    return isinstance(error, torch.OutOfMemoryError) or "DefaultCPUAllocator: can't allocate" in str(error)
+
+
+def _seams(piece: Block, kept: Mapping[tuple[int, int], Tensor]) -> tuple[float, int]:
+    """Sum and count of the absolute differences between neighbouring windows where both weigh something."""
+    total, count = 0.0, 0
+    for (i, j), values in kept.items():
+        for side, starts, lines, other in (
+            (1, piece.y, piece.y_weights, (i + 1, j)),
+            (2, piece.x, piece.x_weights, (i, j + 1)),
+        ):
+            if other not in kept:
+                continue
+            here = other[side - 1] - 1
+            off = starts[here + 1] - starts[here]
+            both = np.flatnonzero((lines[here, off:] > 0) & (lines[here + 1, : lines.shape[1] - off] > 0))
+            if len(both):
+                a = values.narrow(side, off + int(both[0]), len(both))
+                b = kept[other].narrow(side, int(both[0]), len(both))
+                total, count = total + float((a - b).abs().sum()), count + a.numel()
+    return total, count

@@ -1,0 +1,104 @@
+"""Reads that were tried again or lost: noted where they happen, found again by their cube."""
+
+import contextlib
+import getpass
+import json
+import os
+import pathlib
+import re
+import sys
+import tempfile
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+import pandas as pd
+import xarray as xr
+
+KEY = "reads"
+"""Attribute of a cube, and of what is made of it, that names its reads."""
+
+
+@dataclass(frozen=True)
+class ReadReport:
+    """What became of one window of one asset that was not simply read."""
+
+    item: str
+    asset: str
+    window: str
+    """CRS and west, south, east, north of the block in it."""
+    attempts: int
+    """Tries of its most contested request."""
+    seconds: float
+    error: str
+    """Why it was lost; empty where it was read in the end."""
+
+
+class ReadError(OSError):
+    """A read that failed for good; `report` holds what else was tried again or lost, this one last."""
+
+    def __init__(self, message: str, report: tuple[ReadReport, ...] = ()) -> None:
+        super().__init__(message)
+        self.report = report
+
+    def __reduce__(self) -> tuple:
+        return type(self), (str(self), self.report)
+
+
+def note(cube: str, row: ReadReport) -> None:
+    """Write a row down: in a file of this machine and, on a Dask worker, in the scheduler's log too.
+
+    One of the two outlives a worker that is killed, and reaches whoever asks. OSError where no file can be written.
+    """
+    path = _file(cube)
+    path.parent.mkdir(mode=0o700, exist_ok=True)
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    try:
+        os.write(handle, (json.dumps(asdict(row)) + "\n").encode())  # one write: lines of several processes stay whole
+    finally:
+        os.close(handle)
+    if "distributed" in sys.modules:
+        with contextlib.suppress(ValueError):  # no worker here
+            # a topic holds a thousand events: one of each item, so that none pushes another out
+            sys.modules["distributed"].get_worker().log_event(f"glacier_nb-{cube}-{row.item}", asdict(row))
+
+
+def rows(cube: str) -> list[ReadReport]:
+    """The rows of a cube by its key, each once."""
+    found = []
+    with contextlib.suppress(FileNotFoundError):
+        found += [json.loads(line) for line in _file(cube).read_text().splitlines()]
+    if "distributed" in sys.modules:
+        with contextlib.suppress(ValueError):  # no client here
+            for topic, events in sys.modules["distributed"].get_client().get_events().items():
+                if str(topic).startswith(f"glacier_nb-{cube}-"):
+                    found += [event for _, event in events]
+    names = [one.name for one in fields(ReadReport)]  # an event also tells its worker
+    return list(dict.fromkeys(ReadReport(*(row[name] for name in names)) for row in found))
+
+
+def report(cube: xr.Dataset | str) -> pd.DataFrame:
+    """Reads of a cube that took more than one try, or were lost (`error` says why): one row each, after computing.
+
+    Columns item, asset, window (CRS and bounds of the block), attempts, seconds, error. `cube` is what `load.cube`
+    gave or what was made of it, or its attrs["reads"]. What several computations of it met is all there. Under a
+    Dask client, ask while it lives. LookupError where there is no such key.
+    """
+    key = cube if isinstance(cube, str) else cube.attrs.get(KEY)
+    if not key:
+        raise LookupError(f"no attribute {KEY!r}: give the Dataset that load.cube or composite made")
+    return pd.DataFrame([asdict(row) for row in rows(key)], columns=[one.name for one in fields(ReadReport)])
+
+
+def settle(made: xr.Dataset) -> xr.Dataset:
+    """`made`, computed, with what it lost in its attrs: `lost` (number of windows), and each in manifest["lost"]."""
+    lost = report(made).query("error != ''")
+    listed = {"lost": lost.to_dict("records")} if len(lost) else {}
+    manifest: dict[str, Any] = {**made.attrs.get("manifest", {}), **listed}
+    return made.assign_attrs(lost=len(lost), manifest=manifest)
+
+
+def _file(cube: str) -> pathlib.Path:
+    """Where the rows of a cube are written down on this machine."""
+    if not re.fullmatch(r"[0-9a-f]{8,64}", cube):
+        raise LookupError(f"{cube!r} is no key of reads: give attrs[{KEY!r}] of a cube")
+    return pathlib.Path(tempfile.gettempdir()) / f"glacier_nb-reads-{getpass.getuser()}" / f"{cube}.jsonl"

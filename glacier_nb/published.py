@@ -1,0 +1,49 @@
+"""Where authors publish trained weights that are not fetched by name here: repository, format, licence.
+
+A file fetched from there is given by its path. Its tensors find their places by the map in the network's own file, and
+its sha256 is written into what it maps; no hash is known beforehand. The six files of Mohajerani et al. 2019 are rows
+of `weights.WEIGHTS`, with url and hash.
+"""
+
+import dataclasses
+
+
+@dataclasses.dataclass(frozen=True)
+class Publication:
+    """One system's weights. form: what the file is. licence: of the code where the weights say nothing of their own."""
+
+    system: str
+    repository: str
+    form: str
+    licence: str
+
+
+_ZIP = "PyTorch checkpoint (.pth, .ckpt)"
+_MIT = "MIT (code; weights not told)"
+
+PUBLISHED = (
+    Publication("calfin", "github.com/daniel-cheng/CALFIN", "Keras HDF5", _MIT),
+    Publication("loebel2022", "github.com/eloebel/glacier-front-extraction", "Keras HDF5", _MIT),
+    Publication("zhang2021", "github.com/enzezhang/FrontDL3", _ZIP, "not told"),
+    Publication("autoterm", "github.com/enzezhang/AutoTerm", _ZIP, "not told"),
+    Publication("hed_unet_hh_hv", "github.com/khdlr/HED-UNet", _ZIP, _MIT),
+    Publication("caffe_zones", "github.com/Nora-Go/Calving_Fronts_and_Where_to_Find_Them", _ZIP, _MIT),
+    Publication("caffe_fronts", "github.com/Nora-Go/Calving_Fronts_and_Where_to_Find_Them", _ZIP, _MIT),
+    Publication("cobra", "github.com/khdlr/COBRA", "JAX arrays, to be saved as safetensors under their names", _MIT),
+    Publication("amd_hooknet", "github.com/RiverNA/AMD-HookNet", _ZIP, _MIT),
+    Publication("hookformer", "github.com/RiverNA/HookFormer", _ZIP, _MIT),
+    Publication("amd_hooknet_pp", "github.com/RiverNA/AMD-HookNet-plus", _ZIP, _MIT),
+    Publication("diaconu2023", "github.com/dcodrut/glacier_mapping_alps_tccml", _ZIP, "not told"),
+    Publication("dl4gam", "github.com/dcodrut/dl4gam_alps", _ZIP, "not told"),
+)
+"""In the order of `systems.SYSTEMS`."""
+
+
+def hint(system: str) -> str:
+    """Where a system's weights are to be had, as the end of a message; "" where nobody publishes any.
+
+    >>> hint("calfin")
+    '; its authors publish some at github.com/daniel-cheng/CALFIN (Keras HDF5): fetch them and give the path'
+    """
+    row = next((row for row in PUBLISHED if row.system == system), None)
+    return f"; its authors publish some at {row.repository} ({row.form}): fetch them and give the path" if row else ""

@@ -1,0 +1,285 @@
+"""Byte ranges of files over HTTP: whole or an error, retried where it may help, signed and bounded at each request."""
+
+import concurrent.futures
+import datetime as dt
+import email.utils
+import functools
+import logging
+import os
+import random
+import re
+import threading
+import time
+from dataclasses import dataclass, field, fields
+from urllib.parse import parse_qs, urlsplit
+
+import requests
+import requests.adapters
+
+PASSING = (408, 425, 429, 500, 502, 503, 504, 509)
+"""HTTP statuses that may be another one a moment later."""
+
+TOKENS = "https://planetarycomputer.microsoft.com/api/sas/v1/token"
+"""Planetary Computer's token service; VSICURL_PC_SAS_TOKEN_URL or PC_SDK_SAS_URL name another one."""
+
+
+@dataclass(frozen=True)
+class Patience:
+    """How a read is tried; `Patience.here()` takes what GLACIER_NB_READ_<FIELD> in the environment says."""
+
+    attempts: int = 6
+    """Times that one request is tried; answers that say "slow down" (429) do not count."""
+    timeout: float = 60.0
+    """Seconds for one try."""
+    connect: float = 10.0
+    """Seconds to be connected."""
+    delay: float = 0.25
+    """Seconds before the second try; doubled each time, half of it at random."""
+    longest: float = 30.0
+    """Seconds between two tries at most, but for what the server asks for (Retry-After)."""
+    total: float = 600.0
+    """Seconds after which no request is tried again."""
+    at_once: int = 16
+    """Requests to one host at the same time, in each process."""
+
+    @classmethod
+    def here(cls) -> "Patience":
+        """The defaults, or what the environment says. ValueError names a variable that is no positive number."""
+        told = {}
+        for one in fields(cls):
+            if text := os.environ.get(name := f"GLACIER_NB_READ_{one.name.upper()}"):
+                try:
+                    told[one.name] = type(one.default)(text)
+                except ValueError:
+                    told[one.name] = 0
+                if told[one.name] <= 0:
+                    raise ValueError(f"{name}={text}: give a positive number, or unset it")
+        return cls(**told)
+
+
+@dataclass
+class Tally:
+    """What one read took of the network."""
+
+    requests: int = 0
+    retries: int = 0
+    """Requests that had to be made again."""
+    fetched: int = 0
+    """Bytes of bodies that were kept."""
+    lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
+
+    def add(self, requests: int = 0, retries: int = 0, fetched: int = 0) -> None:
+        """Count; several threads may."""
+        with self.lock:
+            self.requests, self.retries = self.requests + requests, self.retries + retries
+            self.fetched += fetched
+
+
+@dataclass(frozen=True)
+class Part:
+    """Bytes of a file from `start` on, its length, and the mark (ETag or date) of the version they are from."""
+
+    start: int
+    body: bytes
+    total: int
+    version: str | None
+
+
+class Passing(OSError):
+    """A failure that may be gone at the next try."""
+
+    wait = 0.0
+    """Seconds the server asks to be left alone."""
+    counts = True
+
+
+def fetch(uri: str, start: int, size: int, patience: Patience, tally: Tally) -> Part:
+    """`size` bytes (fewer at the end of the file) of `uri` from `start` on.
+
+    uri: http(s), or GDAL's signing form of it (`reads.address`). Every try has a time limit and a place among the
+    host's requests; a token is taken at each try and renewed when it is refused. OSError: why not, without a query
+    string in it; at once where another try would not help.
+    """
+    begun, tried = time.monotonic(), 0
+    url, collection = plain(uri)
+    gate = _gate(os.getpid(), urlsplit(url).netloc, patience.at_once)
+    while True:
+        try:
+            gate.wait(begun + patience.total)
+            with gate.places:
+                tally.add(requests=1)
+                part = _once(url, collection, start, size, patience)
+            tally.add(fetched=len(part.body))
+            return part
+        except Passing as error:
+            tried += error.counts
+            if error.wait:
+                gate.close(error.wait)
+            pause = min(patience.longest, patience.delay * 2 ** max(tried - 1, 0)) * random.uniform(0.5, 1)
+            if tried >= patience.attempts or time.monotonic() - begun + max(pause, error.wait) > patience.total:
+                raise OSError(f"{error}, {tried} tries") from None
+            tally.add(retries=1)
+            if error.counts:
+                time.sleep(pause)
+
+
+def place(host: str, patience: Patience) -> threading.BoundedSemaphore:
+    """A place among the requests to a host, to be held with `with`, for reads that are not made here."""
+    return _gate(os.getpid(), host, patience.at_once).places
+
+
+def fetch_all(uri: str, wanted: list[tuple[int, int]], patience: Patience, tally: Tally) -> list[Part]:
+    """Several (start, size) of one file, at the same time."""
+    others = [_pool(os.getpid()).submit(fetch, uri, *one, patience, tally) for one in wanted[1:]]
+    try:
+        return [fetch(uri, *wanted[0], patience, tally), *(other.result() for other in others)]
+    finally:
+        for other in others:
+            other.cancel()
+
+
+def plain(uri: str) -> tuple[str, str | None]:
+    """The http address in `uri`, and the collection whose token it needs (None: none)."""
+    if not uri.startswith("/vsicurl?"):
+        return uri, None
+    told = parse_qs(uri.removeprefix("/vsicurl?"))
+    return told["url"][0], told["pc_collection"][0]
+
+
+def _once(url: str, collection: str | None, start: int, size: int, patience: Patience) -> Part:
+    """One try."""
+    token = _token(collection, patience) if collection else None
+    end = time.monotonic() + patience.timeout
+    asked = {"Range": f"bytes={start}-{start + size - 1}", "Accept-Encoding": "identity"}
+    signed = f"{url}{'&' if '?' in url else '?'}{token}" if token else url
+    try:
+        limits = (min(patience.connect, patience.timeout), patience.timeout)
+        with _session(os.getpid()).get(signed, headers=asked, timeout=limits, stream=True) as answer:
+            if answer.status_code in (401, 403) and token:
+                _tokens.pop((os.getpid(), collection), None)
+                raise Passing(f"HTTP {answer.status_code}: the token was refused")
+            if answer.status_code == 416 and start:
+                raise OSError(f"HTTP 416: the file ends before byte {start}")
+            if answer.status_code not in (200, 206):
+                raise _refusal(answer)
+            body = _body(answer, end)
+    except requests.RequestException as error:
+        raise _broken(error) from None
+    version = answer.headers.get("ETag") or answer.headers.get("Last-Modified")
+    if answer.status_code == 200:  # a server without ranges sends the whole file
+        return Part(start, body[start : start + size], len(body), version)
+    total = int(answer.headers["Content-Range"].rpartition("/")[2])
+    if len(body) != min(size, total - start):
+        raise Passing(f"cut off after {len(body)} of {min(size, total - start)} bytes")
+    return Part(start, body, total, version)
+
+
+def _body(answer: requests.Response, end: float) -> bytes:
+    """All that was announced, or Passing: a server that trickles is cut off at `end`."""
+    pieces = []
+    for piece in answer.iter_content(1 << 18):
+        pieces.append(piece)
+        if time.monotonic() > end:
+            raise Passing("too slow")
+    body, announced = b"".join(pieces), answer.headers.get("Content-Length")
+    if announced is not None and len(body) != int(announced):
+        raise Passing(f"cut off after {len(body)} of {announced} bytes")
+    return body
+
+
+def _refusal(answer: requests.Response) -> OSError:
+    """The error for a status that is no success."""
+    said = f"HTTP {answer.status_code} {answer.reason or ''}".strip()
+    if answer.status_code not in PASSING:
+        return FileNotFoundError(said) if answer.status_code in (404, 410) else OSError(said)
+    error = Passing(said)
+    after = answer.headers.get("Retry-After", "")
+    if after.isdigit():
+        error.wait = float(after)
+    elif after and (date := email.utils.parsedate_to_datetime(after)):
+        error.wait = max(0.0, (date - dt.datetime.now(dt.UTC)).total_seconds())
+    if answer.status_code == 429:
+        error.wait, error.counts = error.wait or 1.0, False
+    return error
+
+
+def _broken(error: requests.RequestException) -> OSError:
+    """The error for a connection that did not hold: only a false certificate or address is final."""
+    text = str(error)
+    if "CERTIFICATE_VERIFY_FAILED" in text or isinstance(error, requests.exceptions.InvalidURL):
+        return OSError(f"{type(error).__name__}: {text.splitlines()[0][:200]}")
+    if isinstance(error, requests.Timeout) or "timed out" in text:
+        return Passing("no answer in time")
+    for sign, said in (("NameResolution", "the host's name is not found"), ("IncompleteRead", "cut off")):
+        if sign in text:
+            return Passing(said)
+    return Passing("connection lost" if "onnection" in text else type(error).__name__)
+
+
+class _Gate:
+    """The way to one host: so many at once, and closed for a while when the host asks for it."""
+
+    def __init__(self, at_once: int) -> None:
+        self.places, self.opens = threading.BoundedSemaphore(at_once), 0.0
+
+    def close(self, seconds: float) -> None:
+        """Nobody passes for `seconds`."""
+        self.opens = max(self.opens, time.monotonic() + seconds)
+
+    def wait(self, end: float) -> None:
+        """Until the gate is open; `end` is the last moment to wait for."""
+        while (left := min(self.opens, end) - time.monotonic()) > 0:
+            time.sleep(left + random.uniform(0, 0.05))  # not all in the same moment
+
+
+@functools.cache
+def _gate(process: int, host: str, at_once: int) -> _Gate:
+    return _Gate(at_once)
+
+
+@functools.cache
+def _session(process: int) -> requests.Session:
+    """Connections of this process; proxies, certificates and .netrc as the environment says."""
+    session = requests.Session()
+    logging.getLogger("urllib3.connectionpool").addFilter(_unsigned)  # at DEBUG it writes down every address
+    for scheme in ("http://", "https://"):
+        session.mount(scheme, requests.adapters.HTTPAdapter(pool_connections=16, pool_maxsize=64))
+    return session
+
+
+def _unsigned(record: logging.LogRecord) -> bool:
+    """Cut query strings, which may hold tokens, out of a log record."""
+    record.msg, record.args = re.sub(r"\?[^\s\"]+", "?...", record.getMessage()), ()
+    return True
+
+
+@functools.cache
+def _pool(process: int) -> concurrent.futures.ThreadPoolExecutor:
+    return concurrent.futures.ThreadPoolExecutor(32, thread_name_prefix="ranges")
+
+
+_tokens: dict[tuple[int, str], tuple[str, float]] = {}
+_asking = threading.Lock()
+
+
+def _token(collection: str, patience: Patience) -> str:
+    """A token of the collection that is good for a while yet; a subscription key is sent where there is one."""
+    key = (os.getpid(), collection)
+    with _asking:
+        held = _tokens.get(key)
+        if held and time.time() < held[1]:
+            return held[0]
+        service = os.environ.get("VSICURL_PC_SAS_TOKEN_URL") or os.environ.get("PC_SDK_SAS_URL") or TOKENS
+        own = os.environ.get("PC_SDK_SUBSCRIPTION_KEY")
+        headers = {"Ocp-Apim-Subscription-Key": own} if own else {}
+        limits = (min(patience.connect, patience.timeout), patience.timeout)
+        try:
+            answer = _session(key[0]).get(f"{service.rstrip('/')}/{collection}", headers=headers, timeout=limits)
+        except requests.RequestException as error:
+            raise Passing(f"token service: {_broken(error)}") from None
+        if answer.status_code != 200:
+            raise _refusal(answer)
+        said = answer.json()
+        ends = dt.datetime.fromisoformat(said["msft:expiry"].replace("Z", "+00:00")).timestamp()
+        _tokens[key] = said["token"], ends - min(60.0, (ends - time.time()) / 4)
+        return said["token"]

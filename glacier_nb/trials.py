@@ -1,0 +1,227 @@
+"""A system tried out on this machine: time and memory of its network, and whether it can learn eight drawn patches."""
+
+import dataclasses
+import time
+import weakref
+from collections.abc import Callable, Iterable, Iterator
+
+import numpy as np
+import scipy.ndimage
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_flatten
+from tqdm import tqdm
+
+from glacier_nb import clean, losses, networks, systems
+from glacier_nb.systems import System
+
+GOOD_IOU, GOOD_FRONT = 0.9, 2.0
+"""What a network that has learnt its patches by heart gives: mean IoU of its zones, mean distance of fronts, pixels."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Learnt:
+    """What `overfit` found: mean IoU over the zones (None: there are none), mean distance between drawn and found front
+    in pixels (None: there is none, inf: none found), steps and seconds taken.
+    """
+
+    iou: float | None
+    front: float | None
+    steps: int
+    seconds: float
+
+    @property
+    def passed(self) -> bool:
+        """Whether the zones, or else the front, are as good as learnt by heart."""
+        return self.iou > GOOD_IOU if self.iou is not None else self.front is not None and self.front < GOOD_FRONT
+
+
+def smallest(system: System) -> int:
+    """Side in pixels of the smallest patch whose deepest map is 2 x 2, 32 at least."""
+    return max(32, 2 * getattr(systems.outline(system), "stride", 1))
+
+
+def drawn(system: System, side: int, count: int = 8, seed: int = 0) -> dict[str, torch.Tensor]:
+    """A batch in which every zone has its own level in every input, under noise: x, truth, front, seen as in `losses`.
+
+    Where a system tells ice from water (or traces fronts alone) ice is left and water right of a wavy front; its other
+    zones are discs. x: (count, input, side, side), about zero.
+    """
+    rng = np.random.default_rng(seed)
+    zones = system.zones or ("glacier", "ocean")
+    ice = next((k for k, zone in enumerate(zones) if zone in clean.ICE), None)
+    water = next((k for k, zone in enumerate(zones) if zone in systems.WATER), None)
+    fjord = ice is not None and water is not None
+    others = [k for k in range(len(zones)) if k not in ((ice, water) if fjord else (0,))]
+    y, x = np.mgrid[:side, :side]
+    truth = np.zeros((count, side, side), int)
+    for patch in truth:
+        if fjord:
+            line = side * (rng.uniform(0.4, 0.6) + 0.08 * np.sin(6 * y / side + rng.uniform(0, 6)))
+            patch[:] = np.where(x < line, ice, water)
+        for zone in others:
+            radius = side * rng.uniform(0.28, 0.34) / len(others) ** 0.5
+            at = rng.uniform(0.15 * side, 0.85 * side, 2)
+            patch[np.hypot(y - at[0], x - at[1]) < radius] = zone
+    levels = rng.permuted(np.tile(np.linspace(-1.5, 1.5, len(zones)), (len(system.inputs), 1)), axis=1)
+    values = levels[:, truth].swapaxes(0, 1) + 0.2 * rng.standard_normal((count, len(system.inputs), side, side))
+    truth = torch.from_numpy(truth)
+    front = torch.zeros(truth.shape, dtype=torch.bool)
+    if fjord:
+        near = torch.nn.functional.max_pool2d((truth == water).float()[:, None], 3, 1, 1)[:, 0] > 0
+        front = (truth == ice) & near
+    return {
+        "x": torch.from_numpy(values.astype("float32")),
+        "truth": truth,
+        "front": front,
+        "seen": torch.ones(truth.shape, dtype=torch.bool),
+    }
+
+
+def overfit(
+    system: str | System, steps: int = 300, side: int | None = None, rate: float = 1e-3, batch: int = 4, seed: int = 0
+) -> Learnt:
+    """Train a row's network by its own loss on eight drawn patches until it has them by heart, `steps` steps at most.
+
+    side: of a patch in pixels (None: `smallest`). rate: of Adam, as the recipe's own would take hours. batch: patches a
+    step. One seed gives one result on one machine and thread count.
+    """
+    system = systems.find(system)
+    side = side or smallest(system)
+    patches = drawn(system, side, seed=seed)
+    torch.manual_seed(seed)
+    network, start, found = system.network(len(system.inputs)), time.perf_counter(), None
+    optimiser = torch.optim.Adam(network.parameters(), rate)
+    order = np.random.default_rng(seed)
+    for step in range(1, steps + 1):
+        some = torch.from_numpy(order.permutation(8)[:batch])
+        terms = {name: part[some] for name, part in patches.items()}
+        network.train()
+        loss = losses.total(system.loss, {**network(terms.pop("x")), **terms})
+        optimiser.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(network.parameters(), 10.0)
+        optimiser.step()
+        if step % 5 == 0 or step == steps:
+            found = Learnt(*_score(system, network.eval(), patches), step, time.perf_counter() - start)
+            if found.passed:
+                break
+    return found
+
+
+@torch.inference_mode()
+def _score(system: System, network: torch.nn.Module, patches: dict) -> tuple[float | None, float | None]:
+    """Mean IoU of the zones and mean distance of the fronts."""
+    found = systems.finish(system, network(patches["x"]))
+    iou = front = None
+    if system.zones:
+        guess, truth = found["zones"].argmax(dim=1), patches["truth"]
+        shares = [
+            ((guess == k) & (truth == k)).sum() / ((guess == k) | (truth == k)).sum() for k in truth.unique().tolist()
+        ]
+        iou = float(torch.stack(shares).mean())
+    if "front" in found and patches["front"].any():
+        pairs = zip(found["front"][:, 0].numpy() >= 0.5, patches["front"].numpy(), strict=True)
+        front = float(np.mean([_apart(one, other) for one, other in pairs]))
+    return iou, front
+
+
+def _apart(one: np.ndarray, other: np.ndarray) -> float:
+    """Mean distance in pixels from each to the nearest of the other, both ways; inf where one is empty."""
+    if not one.any() or not other.any():
+        return float("inf")
+    far = [scipy.ndimage.distance_transform_edt(~there)[here] for here, there in ((one, other), (other, one))]
+    return float(np.concatenate(far).mean())
+
+
+def measure(system: str | System, side: int | None = None, batch: int = 1, learn: bool = True) -> dict:
+    """Seconds and memory of a row's network: one forward pass, and one step of learning if asked.
+
+    side: pixels (None: the recipe's patch, 256 without). forward_s, forward_mb: of a prediction; step_s, step_mb: of a
+    step with its backward pass, at two patches or more. mb: most bytes of tensors at a time, without weights, / 1e6.
+    """
+    system = systems.find(system)
+    side = side or system.window or (system.recipe.patch if system.recipe else 256)
+    torch.manual_seed(0)
+    network = system.network(len(system.inputs))
+    side = -(-side // network.stride) * network.stride
+    facts = {"side": side, "weights_mb": round(4e-6 * networks.parameters(network), 1)}
+    patches = drawn(system, side, max(batch, 2 if learn else 1))
+
+    def forward():
+        with torch.inference_mode():
+            systems.finish(system, network.eval()(patches["x"][:batch]))
+
+    def step():
+        terms = {name: part for name, part in patches.items() if name != "x"}
+        losses.total(system.loss, {**network.train()(patches["x"]), **terms}).backward()
+
+    for name, call in (("forward", forward), ("step", step)) if learn and system.loss else (("forward", forward),):
+        facts[f"{name}_mb"] = round(_most(call) / 1e6, 2)
+        start = time.perf_counter()
+        call()
+        facts[f"{name}_s"] = round(time.perf_counter() - start, 3)
+    return facts
+
+
+class _Most(TorchDispatchMode):
+    """Counts the bytes of all tensors made under it; `most` is the most that lived at a time."""
+
+    def __init__(self):
+        super().__init__()
+        self.now = self.most = 0
+        self.known = weakref.WeakSet()
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        out = function(*args, **(kwargs or {}))
+        for tensor in tree_flatten(out)[0]:
+            if isinstance(tensor, torch.Tensor) and (storage := tensor.untyped_storage()) not in self.known:
+                self.known.add(storage)
+                self.now += storage.nbytes()
+                self.most = max(self.most, self.now)
+                weakref.finalize(storage, self._gone, storage.nbytes())
+        return out
+
+    def _gone(self, size: int) -> None:
+        self.now -= size
+
+
+def _most(call: Callable[[], None]) -> int:
+    """Most bytes of tensors made in a call that live at a time."""
+    with _Most() as count:
+        call()
+    return count.most
+
+
+def table(rows: Iterable[System] = systems.SYSTEMS, side: int = 128, learn: bool = True) -> Iterator[dict]:
+    """One dict for each system: counts, time and memory for two patches of `side` pixels, how it learnt eight patches.
+
+    Those of `System`, `measure` and `Learnt`, and `result`: "pass", or why not. With `learn` under a minute a system.
+    """
+    for system in tqdm(rows, desc="systems", unit="system", delay=2):
+        card = systems.card(system)
+        facts = {key: card[key] for key in ("name", "task", "parameters", "reference_parameters")}
+        facts |= measure(system, side, batch=2)
+        why = []
+        if card["reference_parameters"] not in (None, card["parameters"]):
+            why.append("another number of parameters than the reference")
+        if learn and system.recipe:
+            found = overfit(system)
+            facts |= dataclasses.asdict(found)
+            why += [] if found.passed else [f"not learnt in {found.steps} steps"]
+        yield facts | {"result": "; ".join(why) or "pass"}
+
+
+def lines(facts: Iterable[dict]) -> Iterator[str]:
+    """Rows of `table` as text under a head, one line at a time."""
+    head = ("system", "parameters", "reference", "forward s", "step s", "step MB", "IoU", "front px", "result")
+    keys = ("name", "parameters", "reference_parameters", "forward_s", "step_s", "step_mb", "iou", "front", "result")
+    widths = (38, 12, 12, 9, 8, 9, 6, 8, 0)
+    yield " ".join(f"{name:<{width}}" for name, width in zip(head, widths, strict=True))
+    for row in facts:
+        cells = [row.get(key) for key in keys]
+        texts = [
+            "-" if c is None else f"{c:,}" if isinstance(c, int) else f"{c:.2f}" if isinstance(c, float) else c
+            for c in cells
+        ]
+        yield " ".join(f"{text:<{width}}" for text, width in zip(texts, widths, strict=True))

@@ -1,0 +1,61 @@
+"""Every trainable row learns eight small patches by heart with its own network and loss."""
+
+import numpy as np
+import pytest
+import torch
+
+from glacier_nb import systems, trials
+
+LEARNERS = [row for row in systems.SYSTEMS if row.recipe]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("system", LEARNERS, ids=lambda row: row.name)
+def test_row_learns_eight_patches_by_heart(system):
+    found = trials.overfit(system)
+    assert found.passed, found
+
+
+@pytest.mark.parametrize("system", systems.SYSTEMS, ids=lambda row: row.name)
+def test_drawn_patches_hold_every_zone_and_tell_them_apart(system):
+    patches = trials.drawn(system, 64)
+    zones = system.zones or ("glacier", "ocean")
+    assert patches["x"].shape == (8, len(system.inputs), 64, 64)
+    assert patches["truth"].unique().tolist() == list(range(len(zones)))
+    means = [patches["x"].movedim(1, -1)[patches["truth"] == k].mean(dim=0) for k in range(len(zones))]
+    apart = min((a - b).abs().max() for i, a in enumerate(means) for b in means[:i])
+    assert apart > 3 / (len(zones) - 1) - 0.1  # levels lie evenly from -1.5 to 1.5, the noise averages out
+    again = trials.drawn(system, 64)
+    assert all(torch.equal(part, again[name]) for name, part in patches.items())
+
+
+def test_a_drawn_front_is_ice_beside_water():
+    patches = trials.drawn(systems.find("extent-demo"), 64)
+    water = torch.nn.functional.max_pool2d((patches["truth"] == 3).float()[:, None], 3, 1, 1)[:, 0] > 0
+    assert torch.equal(patches["front"], (patches["truth"] == 1) & water)
+    assert patches["front"].flatten(1).any(dim=1).all()
+
+
+def test_distance_between_fronts_is_that_of_shifted_lines():
+    one, other = np.zeros((2, 20, 20), bool)
+    one[:, 5], other[:, 8] = True, True
+    assert trials._apart(one, other) == trials._apart(other, one) == 3
+    assert trials._apart(one, one) == 0 and trials._apart(one, np.zeros_like(one)) == np.inf
+
+
+def test_what_counts_as_learnt():
+    assert trials.Learnt(0.95, None, 1, 0.0).passed and trials.Learnt(None, 1.5, 1, 0.0).passed
+    assert not trials.Learnt(0.85, 1.0, 1, 0.0).passed  # zones decide where there are some
+    assert not trials.Learnt(None, np.inf, 1, 0.0).passed
+
+
+def test_a_small_network_learns_in_a_few_steps_and_twice_the_same():
+    first, second = (trials.overfit("robson2020", steps=10) for _ in range(2))
+    assert first.iou == second.iou > 0.5
+
+
+def test_memory_is_what_the_network_allocates():
+    few, many = (trials.measure("ndsi", side=side, learn=False)["forward_mb"] for side in (64, 128))
+    assert many == pytest.approx(4 * few, rel=0.1) and few > 4 * 64 * 64 / 1e6
+    card = trials.measure("robson2020", side=32)
+    assert card["weights_mb"] == 1.0 and card["step_mb"] > card["forward_mb"] > 0

@@ -1,0 +1,465 @@
+"""Rows of extent, change and rock glaciers: losses and schedules, what only some of them have, a row of one's own."""
+
+import dataclasses
+import functools
+import re
+
+import golden
+import numpy as np
+import pytest
+import torch
+import xarray as xr
+from odc.geo.geobox import GeoBox
+from odc.geo.xr import xr_zeros
+
+from glacier_nb import (
+    __main__,
+    clean,
+    location,
+    losses,
+    networks,
+    objects,
+    predict,
+    recipes,
+    systems,
+    systems_extent,
+    systems_sensors,
+    train,
+    trials,
+)
+from glacier_nb.networks import glavitu_peers, joined, late_fusion, peng2023, placed, segnet, smp, tian2022
+from glacier_nb.networks.unet import UNet
+from glacier_nb.patches import Sample
+
+GRID = GeoBox.from_bbox((0, 0, 640, 640), "EPSG:32632", resolution=10)
+
+
+def scene(names, side: int = 64, seed: int = 0) -> xr.DataArray:
+    """Features of the given names, drawn at random between 0 and 1."""
+    rng = np.random.default_rng(seed)
+    grid = xr_zeros(GRID, dtype="float32")
+    layers = [grid + rng.random((side, side), dtype="float32") for _ in names]
+    return xr.concat(layers, "feature").assign_coords(feature=list(names)).transpose("feature", "y", "x")
+
+
+def zones_of(system, seed: int = 1) -> xr.DataArray:
+    """Probabilities of a system's zones: blobs a few pixels wide."""
+    rng = np.random.default_rng(seed)
+    raw = np.kron(rng.random((len(system.zones), 8, 8)), np.ones((8, 8))).astype("float32")
+    grid = xr_zeros(GRID, dtype="float32")
+    values = xr.concat([grid + layer for layer in raw / raw.sum(axis=0)], "zone")
+    return values.assign_coords(zone=list(system.zones)).transpose("zone", "y", "x")
+
+
+# losses
+
+
+def test_focal_without_focus_is_cross_entropy():
+    torch.manual_seed(0)
+    one, several, truth = torch.randn(2, 1, 4, 4), torch.randn(2, 3, 4, 4), torch.randint(0, 2, (2, 4, 4))
+    seen = torch.rand(2, 4, 4) > 0.3
+    torch.testing.assert_close(
+        losses.focal(one, truth, seen, gamma=0.0), losses.binary_cross_entropy(one, truth, seen), rtol=1e-5, atol=1e-6
+    )
+    torch.testing.assert_close(
+        losses.focal(several, truth, seen, gamma=0.0), losses.cross_entropy(several, truth, seen)
+    )
+
+
+def test_focal_weighs_by_doubt_and_by_side():
+    scores, seen = torch.full((1, 1, 1, 2), 2.0), torch.ones(1, 1, 2, dtype=torch.bool)
+    truth = torch.tensor([[[1, 0]]])
+    right = torch.tensor(2.0).sigmoid()
+    by_hand = 0.25 * (1 - right) ** 2 * -right.log() + 0.75 * right**2 * -(1 - right).log()
+    torch.testing.assert_close(losses.focal(scores, truth, seen, alpha=0.25), by_hand / 2)
+
+
+def test_balanced_cross_entropy_weighs_zones_alike():
+    """With nothing known each zone costs ln 3, however rare; errors of a rare zone weigh as much as a common one's."""
+    truth = torch.zeros(1, 10, 10, dtype=torch.long)
+    truth[0, 0, 0] = 1
+    seen = torch.ones(1, 10, 10, dtype=torch.bool)
+    assert losses.cross_entropy(torch.zeros(1, 3, 10, 10), truth, seen, balanced=True).item() == pytest.approx(
+        np.log(3)
+    )
+    scores = torch.zeros(1, 3, 10, 10, requires_grad=True)
+    losses.cross_entropy(scores, truth, seen, balanced=True).backward()
+    assert scores.grad[0, 1, 0, 0].item() == pytest.approx(scores.grad[0, 0][truth[0] == 0].sum().item(), rel=1e-5)
+
+
+def test_foreground_dice_is_nothing_where_all_is_right_and_has_a_gradient():
+    truth = torch.tensor([[[0, 1], [1, 1]]])
+    seen = torch.ones_like(truth, dtype=torch.bool)
+    sure = torch.where(truth[:, None] == 1, 50.0, -50.0)
+    assert losses.foreground_dice(sure, truth, seen).item() == pytest.approx(0, abs=1e-6)
+    assert losses.foreground_dice(-sure, truth, seen).item() == pytest.approx(1 - 1 / 5)  # (0 + 1) / (3 + 1 + 1)
+    scores = torch.zeros(1, 1, 2, 2, requires_grad=True)
+    losses.foreground_dice(scores, truth, seen).backward()
+    assert torch.equal(scores.grad[0, 0] < 0, truth[0] == 1)
+    hidden = losses.foreground_dice(sure, torch.where(seen, 1 - truth, 0), torch.zeros_like(seen))
+    assert hidden.item() == 0
+
+
+# schedules
+
+
+def test_schedules_follow_their_papers():
+    recipe = systems.find("chu2022").recipe  # warm restarts after 2, 4, 8, 16, 32 epochs, from 1e-4 down to 1e-6
+    at = [recipe.schedule(epoch / recipe.epochs, []) for epoch in (0, 1, 2, 4, 6, 10, 14, 30)]
+    assert at == pytest.approx([1, 0.505, 1, 0.505, 1, 0.505, 1, 1])
+    assert recipe.schedule(1.0, []) == pytest.approx(0.01)
+    schedule = systems.find("glavitu_2024").recipe.schedule
+    assert [schedule(epoch / 150, []) for epoch in (0, 10, 30, 70)] == pytest.approx([1, 1, 1, 1])
+    assert [schedule(epoch / 150, []) for epoch in (5, 20, 50, 110, 150)] == pytest.approx([0.5, 0.5, 0.5, 0.5, 0])
+    schedule = systems.find("glavitu_2023").recipe.schedule  # warm for one epoch of a thousand
+    assert [schedule(done, []) for done in (0, 0.0005, 0.001, 0.5)] == pytest.approx([0, 0.5, 1, 1])
+    assert schedule(0.5, [1.0] * 11) == pytest.approx(0.1)
+    schedule = systems.find("hu2023").recipe.schedule
+    assert schedule(0, []) == 1 and schedule(0.5, []) == pytest.approx(0.5**0.9) and schedule(1, []) == 0
+
+
+def test_gradients_are_clipped_and_gathered_as_the_recipe_says():
+    """Plain descent at rate 1 moves all weights by the clipped gradient, once where two batches make a step."""
+    small = functools.partial(UNet, terms={"zones": 1}, widths=(4, 8))
+    recipe = recipes.Recipe(patch=32, batch=2, optimiser=functools.partial(torch.optim.SGD, lr=1.0), clip=1e-3)
+    truth = (np.arange(64) > 30)[:, None].astype("uint8") * np.ones((1, 64), "uint8")
+    for steps, gathered in ((1, 1), (2, 2)):
+        own = dataclasses.replace(recipe, accumulate=gathered)
+        system = dataclasses.replace(systems.find("hu2023"), network=small, recipe=own)
+        torch.manual_seed(0)
+        before = small(3).state_dict()
+        sample = Sample("one", scene(system.inputs).values, truth)
+        found = train.fit(system, [sample], seed=0, steps=steps, validations=1, threads=1, progress=False)
+        moved = sum((found.state[name] - before[name]).square().sum() for name in before).sqrt().item()
+        assert moved == pytest.approx(1e-3, rel=1e-3)  # float32 rounds some 500 weights by 1e-8 each
+
+
+# networks
+
+
+def test_segnet_puts_values_back_where_the_maxima_were():
+    """A network of one pixel wide layers that pass everything on: only the maximum of each 2 x 2 survives, in place."""
+    network = segnet.SegNet(1, widths=(1,), depths=(1,)).eval()
+    for layer in network.modules():
+        if isinstance(layer, torch.nn.Conv2d):
+            layer.weight.data.zero_()[..., 1, 1] = 1
+            layer.bias.data.zero_()
+    x = torch.tensor([[1.0, 2, 0, 5], [3, 0, 0, 0]])[None, None]
+    found = network(x)["zones"][0, 0]
+    torch.testing.assert_close(found, torch.tensor([[0.0, 0, 0, 5], [3, 0, 0, 0]]), rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("channels", [12, 17])
+def test_glaciernet_has_its_reduced_version(channels):
+    with torch.device("meta"):
+        assert networks.parameters(segnet.SegNet(channels)) == {12: 29_448_769, 17: 29_451_649}[channels]
+
+
+def test_a_gate_scales_whole_channels():
+    torch.manual_seed(0)
+    gate, x = tian2022.ChannelGate(4), torch.randn(2, 4, 5, 6)
+    factor = gate(x) / x
+    assert ((factor > 0) & (factor < 1)).all()
+    torch.testing.assert_close(factor, factor[..., :1, :1].expand_as(x))
+
+
+def test_a_fusion_s_loss_does_not_reach_its_members():
+    plain = functools.partial(UNet, terms={"zones": 1}, widths=(4, 8))
+    network, x = joined.Fusion(2, (plain, plain)), torch.randn(1, 2, 8, 8)
+    terms = network(x)
+    torch.testing.assert_close(terms["zones"], (terms["deep"][0] + terms["deep"][1]) / 2)  # as it begins
+    terms["zones"].sum().backward()
+    assert all(p.grad is None for p in network.members.parameters())
+    assert all(p.grad.abs().sum() > 0 for p in network.fuse.parameters())
+
+
+def test_glaciernet2_is_its_members_and_three_numbers():
+    both = sum(
+        systems.card(systems.find(name))["parameters"] for name in ("glaciernet", "xie2021_deeplabv3plus_xception65")
+    )
+    assert systems.card(systems.find("glaciernet2"))["parameters"] == both + 3
+
+
+def test_a_stretched_network_does_not_feel_gain_and_offset():
+    torch.manual_seed(0)
+    system = systems.find("chu2022")
+    network, x = system.network(4).eval(), torch.rand(1, 4, 32, 32)
+    with torch.inference_mode():
+        torch.testing.assert_close(network(x)["zones"], network(3 * x + 7)["zones"], rtol=1e-3, atol=1e-4)
+
+
+def test_swin_twins_takes_other_sizes_than_its_own():
+    with torch.device("meta"):
+        network = peng2023.SwinTwins(11).eval()
+        assert network(torch.zeros(1, 11, 64, 96))["zones"].shape == (1, 2, 64, 96)
+        assert network(torch.zeros(1, 11, 224, 224))["zones"].shape == (1, 2, 224, 224)
+
+
+def test_the_small_transunet_keeps_its_table_at_its_own_size():
+    torch.manual_seed(0)
+    tokens = glavitu_peers._Tokens(4, 8, 1, 2, 16).eval()
+    tokens.blocks = torch.nn.Identity()
+    x = torch.zeros(1, 4, 24, 24)
+    bias = tokens.embed.bias[:, None, None]
+    torch.testing.assert_close(tokens(x)[0], tokens.positions + bias)
+    assert tokens(torch.zeros(1, 4, 8, 40)).shape == (1, 8, 8, 40)
+
+
+def test_glavitu_s_peers_refuse_channels_that_do_not_add_up():
+    with pytest.raises(ValueError, match=r"channels=9 but parts \(6, 2\)"):
+        glavitu_peers.resunet_2024(9)
+
+
+@pytest.fixture
+def late():
+    torch.manual_seed(0)
+    return late_fusion.LateFusion(4, {"zones": 2}, parts=(2, 1, 1), widths=(4, 8)).eval()
+
+
+def test_late_fusion_of_one_sensor_is_that_sensor_s_encoding(late):
+    """A missing sensor changes nothing: neither its place in the mean nor its encoder's biases are felt."""
+    x = torch.rand(1, 4, 8, 8) + 0.1
+    x[:, 2:] = 0
+    with torch.inference_mode():
+        one = late(x)["zones"]
+        for encoder in late.encoders[1:]:
+            for parameter in encoder.parameters():
+                parameter.data.add_(5.0)
+        torch.testing.assert_close(late(x)["zones"], one)
+        x[:, 2] = 1
+        assert not torch.allclose(late(x)["zones"], one)
+
+
+def test_late_fusion_does_not_ask_in_which_order_sensors_are_counted():
+    torch.manual_seed(0)
+    network = late_fusion.LateFusion(3, {"zones": 1}, parts=(1, 1, 1), widths=(4, 8)).eval()
+    x = torch.rand(1, 3, 8, 8) + 0.1
+    with torch.inference_mode():
+        first = network(x)["zones"]
+        network.encoders = torch.nn.ModuleList(network.encoders[k] for k in (2, 0, 1))
+        torch.testing.assert_close(network(x[:, [2, 0, 1]])["zones"], first)
+
+
+def test_late_fusion_always_keeps_a_sensor():
+    torch.manual_seed(0)
+    network = late_fusion.LateFusion(3, {"zones": 1}, parts=(1, 1, 1), widths=(4,), forget=1.0)
+    assert (network._kept(50, torch.device("cpu")).sum(dim=1) == 1).all()
+    assert not network(torch.rand(2, 3, 4, 4))["zones"].isnan().any()
+
+
+def test_no_sensor_at_all_is_finite(late):
+    with torch.inference_mode():
+        assert torch.isfinite(late(torch.zeros(1, 4, 8, 8))["zones"]).all()
+
+
+def test_where_all_images_are_optional_terrain_alone_is_no_view():
+    system = systems.find("any-sensors")
+    shown = dict(zip(system.inputs, systems.shows_ground(system), strict=True))
+    assert shown["red"] and shown["vv_db"] and not shown["slope"] and not shown["dh_dt"]
+
+
+# places
+
+
+@pytest.mark.parametrize(("kind", "count"), [("region", 10_029_764), ("coordinates", 10_029_252)])
+def test_a_located_row_has_the_reference_s_count(kind, count):
+    system = location.located("glavitu_2024", kind)
+    assert systems.card(system)["parameters"] == count
+    assert len(system.mean) == len(system.std) == len(system.inputs)
+
+
+def test_codes_are_what_the_paper_says():
+    assert location.region(3)[3] == 1 and sum(location.region(3)) == 1 and location.region(None)[11] == 1
+    assert location.coordinates(90, 0) == pytest.approx((0, 1, 1, 0)) and len(location.coordinates(8, 46)) == 4
+    with pytest.raises(ValueError, match="region 11: regions are numbered 0 to 10"):
+        location.region(11)
+    with pytest.raises(ValueError, match="give degrees, longitude first"):
+        location.coordinates(46.0, 98.0)
+    with pytest.raises(LookupError, match="one of region, coordinates"):
+        location.located("glavitu_2024", "continent")
+
+
+def test_layers_of_a_place_are_unseen_where_images_are():
+    features = scene(["red", "nir", "elevation"])
+    features[:2, 5, 5] = np.nan
+    features[0, 6, 6] = np.nan
+    placed_there = location.layers(features, location.region(2))
+    assert placed_there.feature.values.tolist()[3:] == [f"place_{k}" for k in range(12)]
+    assert placed_there.sel(feature="place_2").isnull().sum() == 1 and placed_there.dims == ("feature", "y", "x")
+    assert set(np.unique(placed_there[3:].values[:, 0, 0])) == {0, 1}
+    assert placed_there.dtype == np.float32 and placed_there.odc.geobox == GRID
+
+
+class Read(torch.nn.Module):
+    """Gives the code it is given, as scores."""
+
+    stride = 1
+
+    def __init__(self, channels, location):
+        super().__init__()
+        self.location = location
+
+    def forward(self, x):
+        return {"zones": x[:, -self.location :]}
+
+
+def test_a_code_is_read_from_seen_pixels_and_forgotten_in_training():
+    network = placed.Placed(5, location=4, network=Read, unknown=1.0).eval()
+    x = torch.zeros(2, 5, 2, 2)
+    x[:, 2, 0] = 1.0  # one row was seen
+    torch.testing.assert_close(network(x)["zones"][0, :, 0, 0], torch.tensor([0.0, 1, 0, 0]))
+    torch.testing.assert_close(network.train()(x)["zones"][1, :, 1, 1], torch.tensor([0.0, 0, 0, 1]))
+
+
+# predicting and cleaning
+
+
+@pytest.mark.parametrize("system", [row for row in systems.SYSTEMS if row.clean], ids=lambda row: row.name)
+def test_cleaning_asks_for_no_more_than_inputs_and_what_the_row_reads(system):
+    found = clean.apply(zones_of(system), system.clean, scene([*system.inputs, *system.reads]))
+    total = found.sum("zone", skipna=False)
+    assert found.zone.values.tolist() == list(system.zones)
+    np.testing.assert_allclose(total, 1, atol=1e-4)
+
+
+def test_glaciernet_and_its_successor_decide_together_at_a_terminus():
+    system = systems.find("glaciernet2")
+    layers = scene(system.inputs)
+    down = np.linspace(1, 0, 64)[:, None]
+    layers.loc[{"feature": "elevation"}] = np.broadcast_to(1000 + 100 * down, (64, 64))
+    layers.loc[{"feature": list(system.inputs[:5])}] = 0.0
+    layers.loc[{"feature": "red"}] = (np.arange(64) < 48)[:, None] * 1.0 + np.zeros((1, 64))  # ice is bright down to 48
+    for name in system.inputs[5:]:
+        if name != "elevation":
+            layers.loc[{"feature": name}] = 0.0
+    own = xr_zeros(GRID, dtype="float32") + (np.arange(64) < 40)[:, None].astype("float32")
+    fused = (np.arange(64) < 56)[:, None] + np.zeros((1, 64))
+    zones = zones_of(system).copy(data=np.stack([1 - fused, fused]).astype("float32"))
+    joint = xr.concat([layers, own.expand_dims(feature=["glaciernet"])], "feature", coords="minimal", compat="override")
+    decided = objects.second_opinion(zones, joint, "glaciernet", neighbours=5, inputs=["red"])
+    assert (decided.sel(zone="glacier").values >= 0.5).sum(axis=0).tolist() == [48] * 64
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "message"),
+    [
+        (
+            lambda f: xr.DataArray(np.zeros((13, 64, 64), "float32"), dims=("feature", "y", "x")),
+            ValueError,
+            "13 .*takes 6",
+        ),
+        (lambda f: f.assign_attrs(feature_units={"elevation": "ft"}), ValueError, "elevation is in ft"),
+        (lambda f: f.sel(feature=["red", "green", "blue", "nir", "swir22"]), LookupError, "needs elevation"),
+    ],
+)
+def test_wrong_features_are_refused_by_name(change, error, message, tmp_path):
+    system = systems.find("diaconu2023")
+    with pytest.raises(error, match=message):
+        predict.zones(change(scene(system.inputs)), system)
+
+
+# rows
+
+
+def test_dl4gam_gives_the_reference_s_numbers(data):
+    network = systems.find("dl4gam").network(16)
+    file = data.parent / "golden" / "dl4gam_unet_resnet34_in16.json"
+    golden.check(file, network, smp.NAMES, smp.LAYOUT, lambda found: {"logits": found["zones"]})
+
+
+def test_an_encoder_s_weights_are_asked_for_by_name(monkeypatch):
+    asked = []
+    monkeypatch.setattr("segmentation_models_pytorch.Unet", lambda encoder, **told: asked.append((encoder, told)))
+    systems.pretrained("diaconu2023", "imagenet").network(6)
+    systems.find("diaconu2023").network(6)
+    assert [(encoder, told["encoder_weights"]) for encoder, told in asked] == [
+        ("resnet34", "imagenet"),
+        ("resnet34", None),
+    ]
+    with pytest.raises(
+        ValueError, match="glaciernet has no encoder with weights to download; there are: xie2021_mobile"
+    ):
+        systems.pretrained("glaciernet")
+
+
+def test_constants_of_glavitu_bring_inputs_to_nothing_and_one():
+    system = systems.find("glavitu_2024")
+    low, high = np.array(systems_sensors._LOW), np.array(systems_sensors._HIGH)
+    mean, std = np.array(system.mean), np.array(system.std)
+    np.testing.assert_allclose((low - mean) / std, 0, atol=1e-12)
+    np.testing.assert_allclose((high - mean) / std, 1, rtol=1e-6)
+
+
+def test_the_seventeen_inputs_of_xie_are_landsat_and_terrain():
+    assert len(systems_extent.XIE) == len(set(systems_extent.XIE)) == 17
+    rows = [row for row in systems.SYSTEMS if row.name.startswith(("glaciernet", "xie2021"))]
+    assert len(rows) == 8 and all(row.inputs == systems_extent.XIE for row in rows)
+
+
+def test_mndwi_and_ndsi_are_never_counted_twice():
+    assert not [row.name for row in systems.SYSTEMS if {"mndwi", "ndsi"} <= set(row.inputs)]
+
+
+def test_views_are_symmetries_and_each_once():
+    for row in systems.SYSTEMS:
+        assert row.views[0] == 0 and len(set(row.views)) == len(row.views) and set(row.views) <= set(range(8))
+    turned = {
+        tuple(networks.symmetry(torch.arange(4).reshape(2, 2), n).flatten().tolist())
+        for n in systems.find("chu2022").views
+    }
+    assert turned == {(0, 1, 2, 3), (1, 0, 3, 2), (2, 3, 0, 1), (3, 2, 1, 0), (1, 3, 0, 2), (2, 0, 3, 1)}
+
+
+def test_readme_s_system_of_one_s_own_is_learnt_and_predicts(root, tmp_path):
+    """The README's ten lines, run: a row of one's own goes the road of all others."""
+    text = (root / "README.md").read_text()
+    block = next(code for code in re.findall(r"```python\n(.*?)```", text, re.S) if "System(" in code)
+    assert block.count("\n") <= 20
+    names: dict = {}
+    exec(block, names)
+    system = names["mine"]
+    sample = Sample(
+        "one", scene(system.inputs).values, (np.arange(64) > 30)[:, None].astype("uint8") * np.ones((1, 64), "uint8")
+    )
+    small = dataclasses.replace(system, recipe=dataclasses.replace(system.recipe, patch=32, batch=2))
+    found = train.fit(small, [sample], steps=2, threads=1, progress=False)
+    path = train.save(found, tmp_path / "mine.safetensors")
+    zones = predict.zones(scene(system.inputs), system, str(path), window=64, progress=False)
+    assert zones.zone.values.tolist() == list(system.zones) and zones.sizes["y"] == 64
+    with pytest.raises(ValueError, match="a window of 2 is too small for mine, which needs 4"):
+        predict.zones(scene(system.inputs), system, str(path), window=2, progress=False)
+    assert systems.card(system)["parameters"] == networks.parameters(system.network(len(system.inputs)))
+
+
+# cards
+
+
+def test_a_card_tells_size_memory_and_speed(capsys):
+    assert __main__.main(["systems", "robson2020"]) == 0
+    told = capsys.readouterr().out
+    for word in ("task", "citation", "inputs", "size  1.0 MB", "memory", "speed", "scores", "departs", "producer's"):
+        assert word in told
+
+
+def test_a_table_tells_pass_or_why_not():
+    row = systems.find("ndsi")
+    (facts,) = trials.table([row], side=64)
+    assert facts["result"] == "pass" and facts["parameters"] == 0 and facts["forward_mb"] > 0
+    broken = dataclasses.replace(systems.find("robson2020"), reference_parameters=1)
+    (facts,) = trials.table([broken], side=32, learn=False)
+    assert facts["result"] == "another number of parameters than the reference"
+    head, line = trials.lines([facts])
+    assert head.split()[:3] == ["system", "parameters", "reference"] and line.startswith("robson2020")
+    assert "243,969" in line
+
+
+def test_thresholds_need_no_training():
+    assert {row.name for row in systems.SYSTEMS if not row.recipe} == {"band-ratio", "ndsi"}
+    with pytest.raises(ValueError, match="nothing to learn"):
+        train.fit("ndsi", [])
+
+
+def test_a_zone_of_no_map_of_ours_is_named_in_order():
+    system = systems.find("thomas2023")
+    assert set(system.zones) - set(recipes.ZONES[:7]) == {"snow", "vegetation", "shadow"}
+    assert len(system.zones) == 7
