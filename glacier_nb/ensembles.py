@@ -5,6 +5,7 @@ import dataclasses
 import threading
 from collections.abc import Callable, Iterator, Sequence
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -87,8 +88,8 @@ def mean_and_variance(
     for model in models:
         for number in who.symmetries:
             turned = networks.symmetry(x, number).contiguous(memory_format=torch.channels_last)
-            for once in range(max(1, who.passes)):
-                with _drawing(who.seed + 7919 * seed + once, x.device) if who.passes else contextlib.nullcontext():
+            for _ in range(max(1, who.passes)):
+                with _drawing((who.seed, seed, count), x.device) if who.passes else contextlib.nullcontext():
                     found = back(predict(model, turned), number)
                 count += 1
                 if mean is None:
@@ -114,8 +115,8 @@ def allow_dropout(model: nn.Module, on: bool) -> nn.Module:
 
 
 @contextlib.contextmanager
-def _drawing(seed: int, device: torch.device) -> Iterator[None]:
+def _drawing(seed: Sequence[int], device: torch.device) -> Iterator[None]:
     """Random numbers by seed, alone; those of everybody else go on as if nothing had been drawn."""
     with _random, torch.random.fork_rng([device] if device.type == "cuda" else []):
-        torch.manual_seed(seed)
+        torch.manual_seed(int(np.random.SeedSequence(seed).generate_state(1, "uint64")[0] >> 1))
         yield

@@ -50,7 +50,8 @@ def models(job: Job) -> list[nn.Module]:
 def _built(job: Job, number: int) -> nn.Module:
     row = job.weights[number] if job.weights else None
     build = row.network if row is not None and row.network is not None else job.system.network
-    network = build(len(job.system.inputs))
+    with torch.random.fork_rng([]):  # what a network starts from is drawn, and then replaced
+        network = build(len(job.system.inputs))
     network = trained.load(network, row) if row is not None else network
     network = network.eval().to(device(), memory_format=torch.channels_last)
     ensembles.allow_dropout(network, job.members.passes > 0)
@@ -66,7 +67,7 @@ class _Renormalised(nn.Module):
 
     def __init__(self, network: nn.Module, job: Job, number: int):
         super().__init__()
-        mean, std = (torch.tensor(numbers, device=device())[:, None, None] for numbers in (job.mean, job.std))
+        mean, std = (torch.tensor(numbers, device=device())[:, :, None, None] for numbers in (job.mean, job.std))
         self.network = network
         self.scale, self.shift = std[0] / std[number], (mean[0] - mean[number]) / std[number]
 

@@ -10,7 +10,9 @@ import random
 import re
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field, fields
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import requests
@@ -35,6 +37,9 @@ class Patience:
     """Seconds to be connected."""
     delay: float = 0.25
     """Seconds before the second try; doubled each time, half of it at random."""
+    silence: float = 0.5
+    """Seconds without an answer (and four times as long as the host takes as a rule) after which the same bytes are
+    asked for once more, beside the first time: a request that hangs costs this and not the whole `timeout`."""
     longest: float = 30.0
     """Seconds between two tries at most, but for what the server asks for (Retry-After)."""
     total: float = 600.0
@@ -108,7 +113,7 @@ def fetch(uri: str, start: int, size: int, patience: Patience, tally: Tally) -> 
             gate.wait(begun + patience.total)
             with gate.places:
                 tally.add(requests=1)
-                part = _once(url, collection, start, size, patience)
+                part = _first(lambda: _once(url, collection, start, size, patience), gate, patience, tally)
             tally.add(fetched=len(part.body))
             return part
         except Passing as error:
@@ -130,12 +135,8 @@ def place(host: str, patience: Patience) -> threading.BoundedSemaphore:
 
 def fetch_all(uri: str, wanted: list[tuple[int, int]], patience: Patience, tally: Tally) -> list[Part]:
     """Several (start, size) of one file, at the same time."""
-    others = [_pool(os.getpid()).submit(fetch, uri, *one, patience, tally) for one in wanted[1:]]
-    try:
-        return [fetch(uri, *wanted[0], patience, tally), *(other.result() for other in others)]
-    finally:
-        for other in others:
-            other.cancel()
+    others = [_apart(fetch, uri, *one, patience, tally) for one in wanted[1:]]
+    return [fetch(uri, *wanted[0], patience, tally), *(other.result() for other in others)]
 
 
 def plain(uri: str) -> tuple[str, str | None]:
@@ -144,6 +145,34 @@ def plain(uri: str) -> tuple[str, str | None]:
         return uri, None
     told = parse_qs(uri.removeprefix("/vsicurl?"))
     return told["url"][0], told["pc_collection"][0]
+
+
+def _first(ask: Callable[[], Part], gate: "_Gate", patience: Patience, tally: Tally) -> Part:
+    """One try: the first answer of one request, or of two where the first is silent for long."""
+    begun = time.monotonic()
+    asked = [_apart(ask)]
+    done, _ = concurrent.futures.wait(asked, max(patience.silence, 4 * gate.usual))
+    if not done:
+        tally.add(requests=1, retries=1)
+        asked.append(_apart(ask))
+        done, _ = concurrent.futures.wait(asked, return_when=concurrent.futures.FIRST_COMPLETED)
+    part = next(iter(done)).result()
+    gate.usual += 0.1 * (time.monotonic() - begun - gate.usual)
+    return part
+
+
+def _apart(action: Callable, *given: Any) -> concurrent.futures.Future:
+    """`action` in a thread of its own, which does not keep the program from ending."""
+    future: concurrent.futures.Future = concurrent.futures.Future()
+
+    def run() -> None:
+        try:
+            future.set_result(action(*given))
+        except BaseException as error:
+            future.set_exception(error)
+
+    threading.Thread(target=run, name="ranges", daemon=True).start()
+    return future
 
 
 def _once(url: str, collection: str | None, start: int, size: int, patience: Patience) -> Part:
@@ -220,7 +249,7 @@ class _Gate:
     """The way to one host: so many at once, and closed for a while when the host asks for it."""
 
     def __init__(self, at_once: int) -> None:
-        self.places, self.opens = threading.BoundedSemaphore(at_once), 0.0
+        self.places, self.opens, self.usual = threading.BoundedSemaphore(at_once), 0.0, 0.0
 
     def close(self, seconds: float) -> None:
         """Nobody passes for `seconds`."""
@@ -251,11 +280,6 @@ def _unsigned(record: logging.LogRecord) -> bool:
     """Cut query strings, which may hold tokens, out of a log record."""
     record.msg, record.args = re.sub(r"\?[^\s\"]+", "?...", record.getMessage()), ()
     return True
-
-
-@functools.cache
-def _pool(process: int) -> concurrent.futures.ThreadPoolExecutor:
-    return concurrent.futures.ThreadPoolExecutor(32, thread_name_prefix="ranges")
 
 
 _tokens: dict[tuple[int, str], tuple[str, float]] = {}

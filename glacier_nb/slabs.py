@@ -50,7 +50,7 @@ class Slabs:
         """The slab of an extent, float32 (channel, y, x), less what lies beyond the stack."""
         extent = self.extents[number]
         if not self._lazy:
-            return np.asarray(self.layers[:, *extent].to_numpy(), dtype="float32")
+            return np.array(self.layers[:, *extent].to_numpy(), dtype="float32")
         height, width = (
             min(side.stop, size) - side.start for side, size in zip(extent, self.layers.shape[1:], strict=True)
         )

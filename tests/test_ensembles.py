@@ -1,4 +1,4 @@
-"""Several opinions: symmetries of a symmetric network agree, dropout is drawn by its seed, mean and spread are exact."""
+"""Several opinions: a symmetric network agrees with itself, dropout is drawn by its seed, mean and spread are exact."""
 
 import dataclasses
 
@@ -32,7 +32,7 @@ def test_a_turned_scene_gives_the_turned_map(folder):
     """With all symmetries any network treats all directions alike."""
     layers = scene(64, 64)
     path = write(folder, 2)
-    straight = predict.zones(layers, SYSTEM, path, symmetries=8, window=64, **{**HOW, "window": 64})
+    straight = predict.zones(layers, SYSTEM, path, symmetries=8, **{**HOW, "window": 64})
     mirrored = layers.copy(data=layers.values[:, :, ::-1])
     found = predict.zones(mirrored, SYSTEM, path, symmetries=8, **{**HOW, "window": 64})
     np.testing.assert_allclose(found.values[:, :, ::-1], straight, atol=EXACT)
@@ -80,7 +80,7 @@ def test_dropout_is_drawn_by_its_seed_and_leaves_batch_norm_alone(folder):
 
 
 def test_more_passes_come_closer_to_their_mean(folder):
-    """The standard error falls with the root of the passes: over 200 halves of 4 and of 64 passes by a factor 4."""
+    """The standard error falls with the root of the passes: from 4 to 64 by a factor 4."""
     path = write(folder, 8, WET)
     layers = scene(32, 32)
     single = {n: [predict.zones(layers, WET, path, passes=n, seed=s, **HOW).values for s in (1, 2)] for n in (4, 64)}

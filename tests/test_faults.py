@@ -15,7 +15,7 @@ from odc.geo.geobox import GeoBox
 from glacier_nb import cluster, faults, ledger, load, providers, ranges, reads, remote, serve
 
 GRID = GeoBox((512, 768), rasterio.Affine(10, 0, 600_000, 0, -10, 5_100_000), "EPSG:32632")
-QUICK = reads.Patience(timeout=0.5, delay=0.01)
+QUICK = reads.Patience(timeout=1, silence=0.3, delay=0.01)
 DAYS = ("2021-07-03", "2021-08-05", "2021-09-09")
 
 
@@ -30,6 +30,15 @@ def scenes(tmp_path_factory):
     whole = load.cube(items, GRID).compute()
     assert not whole.red.isnull().any() and len(reads.report(whole)) == 0
     return folder, items, whole
+
+
+def test_a_request_that_hangs_costs_its_silence_only(scenes):
+    folder, items, whole = scenes
+    plan = faults.Faults(next=["", "hang"], hang=30)
+    with faults.files(folder, plan) as address:
+        ds = load.cube(at(address, items[:1]), GRID, ["red"], patience=reads.Patience(silence=0.1))
+        assert same(ds[["red"]].compute(), whole[["red"]].isel(time=[0]))
+    assert reads.report(ds).seconds.max() < 20 and plan.counts["hang"] == 1  # a minute is the limit of one try
 
 
 @pytest.fixture(autouse=True)
@@ -75,7 +84,7 @@ def test_five_per_cent_of_faults_change_nothing(scenes):
         done = ds.compute(scheduler="threads", num_workers=8)
     assert same(done, whole)
     hit = sum(plan.counts[kind] for kind in faults.KINDS)
-    assert hit > 0 and (reads.report(ds).attempts - 1).sum() == hit
+    assert hit > 0 and (reads.report(ds).attempts - 1).sum() >= hit
 
 
 def test_a_storm_of_429_is_waited_out_and_not_fanned(scenes):

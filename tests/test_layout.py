@@ -18,7 +18,7 @@ FLOORS = (
     {"article", "formulas", "imaging", "inventories", "outliers", "plots", "reads", "search", "systems_caffe", "systems_change",
      "systems_extent", "systems_front", "systems_rock", "systems_sensors", "weights"},
     {"elevation", "features", "regions", "stacks"},
-    {"guards", "load", "ranking", "systems"},
+    {"attributes", "guards", "load", "ranking", "systems"},
     {"jobs"},
     {"forward"},
     {"plans", "workers"},

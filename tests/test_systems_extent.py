@@ -322,6 +322,24 @@ def test_cleaning_asks_for_no_more_than_inputs_and_what_the_row_reads(system):
     np.testing.assert_allclose(total, 1, atol=1e-4)
 
 
+@pytest.mark.parametrize("name", ["robson2020", "thomas2023", "xie2021_fcdensenet57", "any-sensors"])
+def test_a_row_goes_the_road_of_prediction_and_cleaning(name, tmp_path):
+    """From weights in a file to a cleaned map whose probabilities sum to one; unseen ground stays unknown."""
+    system = systems.find(name)
+    torch.manual_seed(0)
+    state = system.network(len(system.inputs)).state_dict()
+    count = len(system.inputs)
+    made = train.Fit(system, state, (0.5,) * count, (0.3,) * count, (), 0, 0)
+    path = train.save(made, tmp_path / "drawn.safetensors")
+    features = scene([*system.inputs, *system.reads])
+    features[:, :4, :4] = np.nan
+    found = predict.zones(features, system, str(path), window=64, progress=False)
+    assert found.zone.values.tolist() == list(system.zones)
+    assert found[:, :4, :4].isnull().all() and found[:, 8:, 8:].notnull().all()
+    np.testing.assert_allclose(found.sum("zone", skipna=False).values[8:], 1, atol=1e-4)
+    assert all(step.__name__ in found.attrs["clean"] for step, _ in system.clean)
+
+
 def test_glaciernet_and_its_successor_decide_together_at_a_terminus():
     system = systems.find("glaciernet2")
     layers = scene(system.inputs)
