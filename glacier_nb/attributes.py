@@ -34,8 +34,8 @@ def attributes(
     crs.metres(elevation.odc.geobox)
     here = outlines.to_crs(str(elevation.odc.geobox.crs))
     terrain = features.stack(xr.Dataset({"elevation": elevation}), ["slope", "sin_aspect", "cos_aspect"])
-    found = _zonal(elevation, here, ["min", "max", "median", "mean", "count"]).astype(float)
-    slope, sine, cosine = (_zonal(layer, here, ["mean"])["mean"].astype(float) for layer in terrain)
+    found = zonal(elevation, here, ["min", "max", "median", "mean", "count"]).astype(float)
+    slope, sine, cosine = (zonal(layer, here, ["mean"])["mean"].astype(float) for layer in terrain)
     angle = np.degrees(np.arctan2(sine, cosine)) % 360
     flat = np.hypot(sine, cosine) < 1e-3
     sector = np.where(angle.isna() | flat, 9, np.floor((angle + 22.5) % 360 / 45) + 1).astype(int)
@@ -59,7 +59,7 @@ def attributes(
     )  # fmt: skip
     if debris is not None:
         crs.metres(debris.odc.geobox)
-        out["debris_share"] = _zonal(debris, outlines.to_crs(str(debris.odc.geobox.crs)), ["mean"])["mean"].to_numpy()
+        out["debris_share"] = zonal(debris, outlines.to_crs(str(debris.odc.geobox.crs)), ["mean"])["mean"].to_numpy()
     return out
 
 
@@ -70,7 +70,7 @@ def hypsometry(outlines: gpd.GeoDataFrame, elevation: xr.DataArray, step: float 
     """
     crs.metres(elevation.odc.geobox)
     here = outlines.to_crs(str(elevation.odc.geobox.crs))
-    found = _zonal(np.floor(elevation / step), here, ["unique", "frac", "count"])
+    found = zonal(np.floor(elevation / step), here, ["unique", "frac", "count"])
     pixel = abs(elevation.odc.geobox.resolution.x * elevation.odc.geobox.resolution.y)
     rows = [
         {(number + 0.5) * step: share * count * pixel for number, share in zip(bands, shares, strict=True)}
@@ -127,7 +127,7 @@ def _centreline(shape: shapely.Geometry | None, elevation: xr.DataArray) -> shap
     return best
 
 
-def _zonal(layer: xr.DataArray, shapes: gpd.GeoDataFrame, ask: list[str]) -> pd.DataFrame:
+def zonal(layer: xr.DataArray, shapes: gpd.GeoDataFrame, ask: list[str]) -> pd.DataFrame:
     """Statistics of a layer inside shapes, each pixel weighed by the share of it inside; one column each."""
     left, bottom, right, top = layer.odc.geobox.boundingbox.bbox
     values = np.asarray(layer.transpose("y", "x").compute().data, "float64")

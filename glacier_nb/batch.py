@@ -19,7 +19,10 @@ HERE = pathlib.Path(__file__).resolve().parent
 NOTEBOOKS = next(p for p in (HERE / "notebooks", HERE.parent / "notebooks") if p.exists() or p.parent == HERE.parent)
 """Where the notebooks lie: inside an installed package, or beside it in the repository."""
 
-TOUR = ("00_start_here", "01_explore_region", "02_map_outlines", "03_area_change", "04_calving_fronts")
+TOUR = (
+    "00_start_here", "01_explore_region", "02_map_outlines", "03_area_change", "04_calving_fronts",
+    "05_elevation_change",
+)  # fmt: skip
 """The notebooks in reading order."""
 
 KINDS = {"str": str, "int": int, "float": (int, float), "list": list, "bool": bool}

@@ -242,13 +242,14 @@ def timeline(scenes: pd.DataFrame, title: str = "") -> hv.Overlay:
 
     Args: `scenes` has time, clear_fraction (0-1), kept (bool), and, as far as known, item, snow_fraction (0-1), reason.
     """
-    reasons = "dropped: " + scenes.get("reason", pd.Series("", scenes.index)).astype(str)
+    reasons = scenes.get("reason", pd.Series("", scenes.index)).astype(str)
+    reasons = scenes["kept"].map({True: "kept", False: "dropped"}) + reasons.where(reasons == "", ": " + reasons)
     scenes = scenes.assign(
         clear=100 * scenes["clear_fraction"],
         snow=100 * scenes.get("snow_fraction", np.nan),
         date=scenes["time"].dt.strftime("%Y-%m-%d"),
         item=scenes.get("item", scenes.get("id", "")),
-        verdict=np.where(scenes["kept"], "kept", reasons),
+        verdict=reasons,
     )
     told = [("Scene", "@item"), ("Date", "@date"), ("Clear", "@clear{0} %"), ("Snow", "@snow{0} %"), ("", "@verdict")]
     marks = {"kept": {"fill_color": maps.GAIN, "line_color": maps.GAIN, "marker": "circle", "size": 9}}

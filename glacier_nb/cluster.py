@@ -1,9 +1,11 @@
-"""A Dask client for where you are: this machine, or a scheduler's address. What it started, it closes."""
+"""A Dask client for where you are: laptop, GPUs, a hub's gateway, SLURM, an address. What it started, it closes."""
 
 import contextlib
+import importlib
 import math
 import os
 import pathlib
+import types
 from collections.abc import Iterator
 
 import distributed
@@ -40,37 +42,113 @@ def cores() -> int:
 
 @contextlib.contextmanager
 def client(
-    where: str = "local", workers: int = 1, threads: int = 2, memory: str | None = "auto", timeout: float = 10
+    where: str = "local",
+    workers: int = 1,
+    threads: int = 2,
+    memory: str | None = "auto",
+    timeout: float = 10,
+    **options,
 ) -> Iterator[distributed.Client]:
     """A `distributed.Client`, its dashboard's address printed, closed at the end of the block.
 
     where: "local" starts `workers` processes of `threads` threads here (no more than `cores()` in all, but one each)
-    with `memory` each, and stops them at the end; an address (tcp://..., tls://..., ws://...) joins a cluster that
-    somebody else runs, and leaves it running. ValueError: neither. ConnectionError: nobody answers there.
+    with `memory` each, and stops them at the end; "cuda" one process for each GPU here; "gateway" a cluster of
+    `workers` by dask-gateway, as a JupyterHub has it set up; "slurm" as many jobs by dask-jobqueue; an address
+    (tcp://..., tls://..., ws://...) joins a cluster that somebody else runs, and leaves it running. options go to
+    `dask_gateway.Gateway` (address, proxy_address, auth) and its clusters, or to the cluster's class. timeout: seconds
+    to wait for a scheduler, and for a gateway's first worker ten times that. ValueError: none of these. LookupError:
+    a library that is not installed. ConnectionError: nobody answers there.
     """
-    if where == "local":
-        threads = max(1, min(threads, cores() // workers))
-        environment = {key: os.environ.get(key, value) for key, value in ENVIRONMENT.items()}
-        cluster = distributed.LocalCluster(
-            n_workers=workers,
-            threads_per_worker=threads,
-            memory_limit=memory,
-            dashboard_address="127.0.0.1:0",
-            host="127.0.0.1",
-            env=environment,
+    if where not in STARTS and "://" not in where:
+        known = ", ".join(repr(name) for name in STARTS)
+        raise ValueError(
+            f"a cluster at {where!r} is neither 'local' nor an address such as tcp://10.0.0.1:8786, nor one of {known}"
         )
-    elif "://" in where:
-        cluster = contextlib.nullcontext(where)
-    else:
-        raise ValueError(f"a cluster at {where!r} is neither 'local' nor an address such as tcp://10.0.0.1:8786")
-    with cluster as scheduler:
+    start = STARTS[where](workers, threads, memory, **options) if where in STARTS else contextlib.nullcontext(where)
+    with start as scheduler:
         try:
             session = distributed.Client(scheduler, timeout=timeout)
         except (OSError, TimeoutError) as error:
             raise ConnectionError(f"no Dask scheduler answers at {where}: {type(error).__name__}; start one") from None
         with session:
             print(f"Dask dashboard: {session.dashboard_link}")
+            if where == "gateway":
+                session.wait_for_workers(1, timeout=10 * timeout)
             yield session
+
+
+def _local(workers: int, threads: int, memory: str | None, **options) -> distributed.LocalCluster:
+    return distributed.LocalCluster(
+        n_workers=workers,
+        threads_per_worker=max(1, min(threads, cores() // workers)),
+        memory_limit=memory,
+        dashboard_address="127.0.0.1:0",
+        host="127.0.0.1",
+        env=_environment(),
+        **options,
+    )
+
+
+def _cuda(workers: int, threads: int, memory: str | None, **options) -> distributed.LocalCluster:
+    """One process for each GPU; what asks for a network's own threads is the GPU."""
+    library = _imported("dask_cuda", "dask-cuda")
+    return library.LocalCUDACluster(threads_per_worker=1, memory_limit=memory, env=_environment(), **options)
+
+
+@contextlib.contextmanager
+def _gateway(workers: int, threads: int, memory: str | None, **options) -> Iterator:
+    """A cluster of a gateway, which knows how large its workers are."""
+    library = _imported("dask_gateway", "dask-gateway")
+    named = {
+        name: options.pop(name) for name in ("address", "proxy_address", "public_address", "auth") if name in options
+    }
+    with contextlib.ExitStack() as opened:
+        try:
+            gateway = opened.enter_context(library.Gateway(**named))
+            cluster = opened.enter_context(gateway.new_cluster(shutdown_on_close=True, **options))
+        except (OSError, TimeoutError, ValueError, library.GatewayClusterError) as error:
+            told = str(error).strip()
+            raise ConnectionError(
+                f"no cluster from the gateway {named.get('address', '')}: {told}; start one"
+            ) from None
+        cluster.scale(workers)
+        yield cluster
+    for closed in (cluster.gateway, gateway):  # else it closes a second time when it is collected, and complains
+        vars(closed).pop("_loop_runner", None)
+
+
+def slurm(workers: int = 1, threads: int = 2, memory: str | None = "8GiB", **options):
+    """A `dask_jobqueue.SLURMCluster` of `workers` jobs, each one process of `threads` threads and `memory`.
+
+    options: its own (queue, account, walltime, interface ...). Its `job_script()` shows what is submitted.
+    """
+    library = _imported("dask_jobqueue", "dask-jobqueue")
+    given = [f"export {name}={value}" for name, value in _environment().items()]
+    cluster = library.SLURMCluster(
+        cores=threads,
+        processes=1,
+        memory="8GiB" if memory in (None, "auto") else memory,
+        job_script_prologue=[*given, *options.pop("job_script_prologue", ())],
+        **options,
+    )
+    if workers:
+        cluster.scale(jobs=workers)
+    return cluster
+
+
+STARTS = {"local": _local, "cuda": _cuda, "gateway": _gateway, "slurm": slurm}
+"""What can be started, by name: each takes workers, threads, memory and options."""
+
+
+def _environment() -> dict[str, str]:
+    return {key: os.environ.get(key, value) for key, value in ENVIRONMENT.items()}
+
+
+def _imported(name: str, package: str) -> types.ModuleType:
+    try:
+        return importlib.import_module(name)
+    except ImportError:
+        raise LookupError(f"{package} is not installed here: pip install {package}") from None
 
 
 def threads_beside(session: distributed.Client) -> dict[str, int]:

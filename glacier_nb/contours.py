@@ -36,7 +36,7 @@ def outline(mask: np.ndarray, count: int, seen: np.ndarray | None = None) -> np.
 def distances(vertices: Tensor, size: tuple[int, int]) -> tuple[Tensor, Tensor]:
     """Pixels (batch, y, x) from a line to every pixel of a map of `size`, and +1 on its left, -1 on its right.
 
-    Beyond its ends a line goes on straight for the side, not for the distance. NaN vertices give NaN.
+    Beyond its ends a line goes on as its last eighth points for the side, not for the distance. NaN vertices give NaN.
 
     >>> away, side = distances(torch.tensor([[[-1.0, 0.0], [1.0, 0.0]]]), (3, 5))
     >>> (away * side)[0, 0].tolist()
@@ -46,9 +46,17 @@ def distances(vertices: Tensor, size: tuple[int, int]) -> tuple[Tensor, Tensor]:
     x = vertices.float()
     corners = (x + 1) * (x.new_tensor([rows, columns]) - 1) / 2
     y, x = torch.meshgrid(*(torch.arange(n, device=x.device, dtype=x.dtype) for n in size), indexing="ij")
-    nearest = corners.new_full((len(corners), *size), float("inf"))
-    apart = torch.zeros_like(nearest)
-    for start, end in zip(corners[:, :-1].unbind(1), corners[:, 1:].unbind(1), strict=True):
+    eighth = max(1, corners.shape[1] // 8)
+    shut = (corners[:, 0] - corners[:, -1]).norm(dim=1, keepdim=True) < 1.5  # pixels: a line about an island
+    far = torch.where(shut, 0.0, float(rows + columns))
+    before, after = (
+        corners[:, at] + far * functional.normalize(corners[:, at] - corners[:, other], dim=1)
+        for at, other in ((0, eighth), (-1, -1 - eighth))
+    )
+    path = torch.cat([before[:, None], corners, after[:, None]], dim=1)
+    distance = corners.new_full((len(corners), *size), float("inf"))
+    nearest, apart = distance.clone(), torch.zeros_like(distance)
+    for number, (start, end) in enumerate(zip(path[:, :-1].unbind(1), path[:, 1:].unbind(1), strict=True)):
         y0, x0, dy, dx = (number[:, None, None] for pair in (start, end - start) for number in pair.unbind(1))
         length = torch.hypot(dy, dx)
         share = (((y - y0) * dy + (x - x0) * dx) / (length**2).clamp(min=1e-12)).clamp(0, 1)
@@ -59,7 +67,9 @@ def distances(vertices: Tensor, size: tuple[int, int]) -> tuple[Tensor, Tensor]:
         taken = (away < nearest) & ~tie | tie & (across.abs() > apart.abs())
         apart = torch.where(taken, across, apart)
         nearest = torch.minimum(nearest, away)
-    return nearest, apart.sign()
+        if 0 < number < path.shape[1] - 2:
+            distance = torch.minimum(distance, away)
+    return distance, apart.sign()
 
 
 def soft_dtw(first: Tensor, second: Tensor, gamma: float) -> Tensor:

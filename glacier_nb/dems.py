@@ -94,9 +94,10 @@ def coregister(
 def alike(first: xr.DataArray, second: xr.DataArray) -> None:
     """Refuse two DEMs that cannot be compared: ValueError in one line for another grid, degrees, units or datum."""
     for dem in (first, second):
+        if dem.odc.geobox is not None:
+            crs.metres(dem.odc.geobox)
         if dem.dims != ("y", "x") or dem.odc.geobox is None:
             raise ValueError(f"a DEM with dims {dem.dims}: give one layer (y, x) with a CRS, as elevation.read gives")
-        crs.metres(dem.odc.geobox)
         _metres(dem, dem.attrs.get("time", "a DEM"))
     a, b = first.odc.geobox, second.odc.geobox
     if a != b:
@@ -122,7 +123,14 @@ def _fit(dem: xr.DataArray, base: xr.DataArray, inside: np.ndarray, iterations: 
     place = {"transform": geobox.affine, "crs": rasterio.crs.CRS.from_wkt(geobox.crs.to_wkt())}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", scipy.optimize.OptimizeWarning)  # of a covariance that nobody asks for
-        method.fit(base.values, dem.values, inlier_mask=inside, random_state=seed, **place)
+        warnings.filterwarnings("error", "All-NaN")
+        try:
+            method.fit(base.values, dem.values, inlier_mask=inside, random_state=seed, **place)
+        except (RuntimeWarning, RuntimeError, ValueError):
+            raise ValueError(
+                "no shift found: the ground is too even, slopes to one side only, or the DEMs lie pixels apart;"
+                " widen `stable` or move one by hand"
+            ) from None
     found = method.meta["outputs"]["affine"]
     return tuple(float(found[f"shift_{axis}"]) for axis in "xyz")
 

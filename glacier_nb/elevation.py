@@ -58,9 +58,10 @@ def difference(
     `outlines_first` and `outlines_second` (rgi_id, geometry) are of the DEMs' dates, a glacier's parts together or in
     rows of their own. `ground`: what is stable (default `stable` off both). Lazy where the DEMs are. Variables: dh (m),
     elevation (m, mean of both, or the one there is), glacier (int32, number in rgi_id, -1: none; what both dates
-    claim for different glaciers is the first id's), dates (uint8 sum of 1: ice at the first, 2: at the second, 4: at the edge of both),
-    stable (bool); along rgi_id: area, margin (m2, m; epoch, rgi_id) on the grid, on the ground; east, north (m).
-    attrs: first, second (dates). difference(a, b) is -difference(b, a).
+    claim for different glaciers is the first id's), dates (uint8 sum of 1: ice at the first, 2: at the second, 4: at
+    the edge of both), stable (bool); along rgi_id: area, margin (m2, m; epoch, rgi_id) of what is on the
+    grid, on the ground; east, north (m). attrs: first, second (dates), outlines_off_days (most
+    between a DEM and its outlines). difference(a, b) is -difference(b, a).
     Raises ValueError for DEMs on two grids, in degrees, in feet, above two datums, or without dates; for no glacier.
     """
     alike(first, second)
@@ -104,7 +105,10 @@ def difference(
     pair = pair.assign_coords(rgi_id=one.index.to_numpy(dtype=object), epoch=["first", "second"])
     pair = pair.assign(east=("rgi_id", middle.x.to_numpy()), north=("rgi_id", middle.y.to_numpy()))
     pair["scale"] = ("rgi_id", ground_scale)
-    return pair.assign_attrs(first=f"{times[0]:%Y-%m-%d}", second=f"{times[1]:%Y-%m-%d}")
+    off = [(pd.to_datetime(side.time) - time).abs().max().days for side, time in zip(both, times, strict=True)
+           if "time" in side]  # fmt: skip
+    facts = {"first": f"{times[0]:%Y-%m-%d}", "second": f"{times[1]:%Y-%m-%d}", "outlines_off_days": max([0, *off])}
+    return pair.assign_attrs(facts)
 
 
 def change(
@@ -215,6 +219,10 @@ def _notes(pair: xr.Dataset, settled: float, shared: float, z: float) -> list[st
         )
     if apart > 45:
         notes.append(f"the dates are {apart} days of the year apart: seasonal snow is part of the change")
+    if pair.attrs.get("outlines_off_days", 0) > 366:
+        notes.append(
+            f"outlines are up to {pair.outlines_off_days / 365.25:.1f} years from their DEM: the area is not its"
+        )
     if abs(settled) > max(z * shared, 0.05):
         notes.append(f"stable ground changed by {settled:+.2f} m: coregister the DEMs first")
     return notes

@@ -151,8 +151,12 @@ _BY_HAND = {
     "dh_dt": "scene.assign(dh_dt=load.elevation_rate(items, geobox))",
     **dict.fromkeys(_POLARISATIONS, "scene.assign of a composite.average of a Sentinel-1 cube"),
     **dict.fromkeys(_ORBITS, "scene.assign of a composite.average over the passes of that direction"),
-    "coherence": "scene.assign of an interferometric coherence, 0 to 1, on the scene's grid",
-    **dict.fromkeys(("pan", "cirrus", "lwir12"), "load.cube of a Landsat Level 1 item: Level 2 does not have it"),
+    **dict.fromkeys(
+        ("coherence", "coherence_ascending", "coherence_descending"),
+        "scene.assign of an interferometric coherence, 0 to 1, on the scene's grid",
+    ),
+    **dict.fromkeys(("pan", "cirrus"), "load.cube of Level 1 items (landsat-c2-l1): Level 2 does not have it"),
+    "lwir12": "scene.assign of a brightness temperature in kelvin: no sensor of search.SENSORS gives one",
 }
 """How to get a variable; any other is a band that load.cube reads."""
 

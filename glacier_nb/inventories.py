@@ -38,7 +38,7 @@ class Inventory:
     files: str
     """Regular expression of a file's name; a group is the first-order region."""
     url: str
-    """Address of one file, with {number} and {region} where it has one for each region; or of the page that has them."""
+    """Address of its file, with {number} and {region} where there is one for each region; or of the page of all."""
     licence: str
     citation: str
     open: bool = False
@@ -113,7 +113,8 @@ def glacier(rgi_id: str, path: str | os.PathLike | None = None) -> gpd.GeoDataFr
     LookupError says where to get the inventory.
     """
     folder = path or os.environ.get(FOLDER)
-    found = read(folder, rgi_id=rgi_id) if folder else _sample(rgi_id)
+    samples = os.environ.get(datasets.FOLDER)
+    found = read(folder, rgi_id=rgi_id) if folder else _sample(rgi_id, samples) if samples else None
     if found is None or found.empty:
         row = named(rgi_id)
         where = f"{pathlib.Path(folder).name}" if folder else "the samples"
@@ -173,14 +174,12 @@ def _inside(folder: pathlib.Path, rgi_id: str | None) -> Iterator[pathlib.Path]:
 
 
 @functools.lru_cache(maxsize=64)
-def _sample(rgi_id: str) -> gpd.GeoDataFrame | None:
-    """The glacier in the samples of the data folder; None where there is none."""
-    if not os.environ.get(datasets.FOLDER):
-        return None
+def _sample(rgi_id: str, folder: str) -> gpd.GeoDataFrame | None:
+    """The glacier in the samples of a folder; None where there is none."""
     for row in datasets.DATASETS:
-        if row.read is readers.inventory:
-            path = pathlib.Path(os.environ[datasets.FOLDER]) / row.path
-            found = readers.inventory(path, rgi_id=rgi_id) if path.exists() else ()
+        path = pathlib.Path(folder) / row.path
+        if row.read is readers.inventory and path.exists():
+            found = readers.inventory(path, rgi_id=rgi_id)
             if len(found):
                 return found
     return None

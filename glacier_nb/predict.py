@@ -22,6 +22,7 @@ from tqdm import tqdm
 
 from glacier_nb import (
     assembly,
+    ensembles,
     forward,
     guards,
     jobs,
@@ -152,33 +153,48 @@ def _run(
     how["passes"] = (system.passes if system.passes > 1 else 0) if asked.passes is None else asked.passes
     job = jobs.job(system, rows, term, len(scores), batch, **how)
     try:
-        network, stride = _network(job)
-        window = system.window or window
-        if window < stride:
-            raise ValueError(
-                f"a window of {window} is too small for {system.name}, which needs {stride} pixels or more"
-            )
-        margin = round(window * getattr(network, "margin", 0))  # lines at a window's edges that are a stand-in
-        most = max(window // 8, margin) if halo is None else halo
-        reach = margin or _reach(network, job, most)
-        halo = min(most, reach) if halo is None and reach is not None else most
-        job = dataclasses.replace(job, seam=reach is None or margin > 0)
-        down, across = (
-            windows.along(size, window, halo, stride, reach, BLOCK, system.window is not None)
-            for size in layers.shape[1:]
-        )
-        shapes = selection.outlines(layers, asked.within, asked.buffer)
-        chosen = selection.chosen(layers, down, across, shapes, asked.clear)
-        hidden = selection.hidden(layers, down, across, chosen, shapes)
-        pieces = windows.blocks(down, across, chosen)
-        if asked.plan:
-            lanes = workers.lanes(job, len(pieces)) if client is None else 1
-            others = 1 if client is None else sum(client.nthreads().values())
-            plan = plans.made(layers, pieces, job, lanes, others)
-            print(plan)
-            return plan
+        return _work(stack, layers, missing, job, rows, client, window, halo, progress, scores, asked)
     finally:
         forward.forget(job.key)
+
+
+def _work(
+    stack: xr.DataArray,
+    layers: xr.DataArray,
+    missing: list[str],
+    job: Job,
+    rows: tuple[Weights, ...],
+    client: distributed.Client | None,
+    window: int,
+    halo: int | None,
+    progress: bool,
+    scores: Sequence[str],
+    asked: Options,
+) -> xr.DataArray | Plan:
+    """The job on `layers`, the inputs of `stack`."""
+    system, term = job.system, job.term
+    network, stride = _network(job)
+    window = system.window or window
+    if window < stride:
+        raise ValueError(f"a window of {window} is too small for {system.name}, which needs {stride} pixels or more")
+    margin = round(window * getattr(network, "margin", 0))  # lines at a window's edges that are a stand-in
+    most = max(window // 8, margin) if halo is None else halo
+    reach = margin or _reach(network, job, most)
+    halo = min(most, reach) if halo is None and reach is not None else most
+    job = dataclasses.replace(job, seam=reach is None or margin > 0)
+    down, across = (
+        windows.along(size, window, halo, stride, reach, BLOCK, system.window is not None) for size in layers.shape[1:]
+    )
+    shapes = selection.outlines(layers, asked.within, asked.buffer)
+    chosen = selection.chosen(layers, down, across, shapes, asked.clear)
+    hidden = selection.hidden(layers, down, across, chosen, shapes)
+    pieces = windows.blocks(down, across, chosen)
+    if asked.plan:
+        lanes = workers.lanes(job, len(pieces)) if client is None else 1
+        others = 1 if client is None else sum(client.nthreads().values())
+        plan = plans.made(layers, pieces, job, lanes, others)
+        print(plan)
+        return plan
     attrs = {key: stack.attrs[key] for key in ("time", "sensor") if key in stack.attrs}
     attrs |= {"system": system.name, "weights": ", ".join(row.name for row in rows)}
     attrs |= {"weights_sha256": ", ".join(row.sha256 for row in rows), "window": window, "halo": halo}
@@ -274,4 +290,5 @@ def _reach(network: torch.nn.Module, job: Job, most: int) -> int | None:
     if job.system.window is not None or getattr(network, "context", False):
         return None
     reach = networks.receptive_radius(network, len(job.system.inputs), limit=max(most, 1))
+    ensembles.allow_dropout(network, job.members.passes > 0)  # measuring turned it off
     return None if reach is None else reach + (job.term == "front")  # a derived front looks at its neighbours

@@ -2,12 +2,9 @@
 
 import concurrent.futures
 import datetime as dt
-import email.utils
 import functools
-import logging
 import os
 import random
-import re
 import threading
 import time
 from collections.abc import Callable
@@ -16,10 +13,9 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import requests
-import requests.adapters
 
-PASSING = (408, 425, 429, 500, 502, 503, 504, 509)
-"""HTTP statuses that may be another one a moment later."""
+from glacier_nb import answers
+from glacier_nb.answers import Passing
 
 TOKENS = "https://planetarycomputer.microsoft.com/api/sas/v1/token"
 """Planetary Computer's token service; VSICURL_PC_SAS_TOKEN_URL or PC_SDK_SAS_URL name another one."""
@@ -29,21 +25,23 @@ TOKENS = "https://planetarycomputer.microsoft.com/api/sas/v1/token"
 class Patience:
     """How a read is tried; `Patience.here()` takes what GLACIER_NB_READ_<FIELD> in the environment says."""
 
-    attempts: int = 6
+    attempts: int = 8
     """Times that one request is tried; answers that say "slow down" (429) do not count."""
     timeout: float = 60.0
     """Seconds for one try."""
     connect: float = 10.0
     """Seconds to be connected."""
-    delay: float = 0.25
+    delay: float = 0.1
     """Seconds before the second try; doubled each time, half of it at random."""
-    silence: float = 0.5
+    silence: float = 0.25
     """Seconds without an answer (and four times as long as the host takes as a rule) after which the same bytes are
     asked for once more, beside the first time: a request that hangs costs this and not the whole `timeout`."""
     longest: float = 30.0
     """Seconds between two tries at most, but for what the server asks for (Retry-After)."""
     total: float = 600.0
     """Seconds after which no request is tried again."""
+    keep: int = 96
+    """Megabytes of fetched bytes that a process keeps, so that neighbouring blocks share what both touch."""
     at_once: int = 16
     """Requests to one host at the same time, in each process."""
 
@@ -90,14 +88,6 @@ class Part:
     version: str | None
 
 
-class Passing(OSError):
-    """A failure that may be gone at the next try."""
-
-    wait = 0.0
-    """Seconds the server asks to be left alone."""
-    counts = True
-
-
 def fetch(uri: str, start: int, size: int, patience: Patience, tally: Tally) -> Part:
     """`size` bytes (fewer at the end of the file) of `uri` from `start` on.
 
@@ -118,12 +108,12 @@ def fetch(uri: str, start: int, size: int, patience: Patience, tally: Tally) -> 
             return part
         except Passing as error:
             tried += error.counts
-            if error.wait:
-                gate.close(error.wait)
             pause = min(patience.longest, patience.delay * 2 ** max(tried - 1, 0)) * random.uniform(0.5, 1)
             if tried >= patience.attempts or time.monotonic() - begun + max(pause, error.wait) > patience.total:
                 raise OSError(f"{error}, {tried} tries") from None
             tally.add(retries=1)
+            if error.wait:
+                gate.close(error.wait)
             if error.counts:
                 time.sleep(pause)
 
@@ -131,12 +121,6 @@ def fetch(uri: str, start: int, size: int, patience: Patience, tally: Tally) -> 
 def place(host: str, patience: Patience) -> threading.BoundedSemaphore:
     """A place among the requests to a host, to be held with `with`, for reads that are not made here."""
     return _gate(os.getpid(), host, patience.at_once).places
-
-
-def fetch_all(uri: str, wanted: list[tuple[int, int]], patience: Patience, tally: Tally) -> list[Part]:
-    """Several (start, size) of one file, at the same time."""
-    others = [_apart(fetch, uri, *one, patience, tally) for one in wanted[1:]]
-    return [fetch(uri, *wanted[0], patience, tally), *(other.result() for other in others)]
 
 
 def plain(uri: str) -> tuple[str, str | None]:
@@ -150,18 +134,18 @@ def plain(uri: str) -> tuple[str, str | None]:
 def _first(ask: Callable[[], Part], gate: "_Gate", patience: Patience, tally: Tally) -> Part:
     """One try: the first answer of one request, or of two where the first is silent for long."""
     begun = time.monotonic()
-    asked = [_apart(ask)]
+    asked = [apart(ask)]
     done, _ = concurrent.futures.wait(asked, max(patience.silence, 4 * gate.usual))
     if not done:
         tally.add(requests=1, retries=1)
-        asked.append(_apart(ask))
+        asked.append(apart(ask))
         done, _ = concurrent.futures.wait(asked, return_when=concurrent.futures.FIRST_COMPLETED)
     part = next(iter(done)).result()
     gate.usual += 0.1 * (time.monotonic() - begun - gate.usual)
     return part
 
 
-def _apart(action: Callable, *given: Any) -> concurrent.futures.Future:
+def apart(action: Callable, *given: Any) -> concurrent.futures.Future:
     """`action` in a thread of its own, which does not keep the program from ending."""
     future: concurrent.futures.Future = concurrent.futures.Future()
 
@@ -183,17 +167,17 @@ def _once(url: str, collection: str | None, start: int, size: int, patience: Pat
     signed = f"{url}{'&' if '?' in url else '?'}{token}" if token else url
     try:
         limits = (min(patience.connect, patience.timeout), patience.timeout)
-        with _session(os.getpid()).get(signed, headers=asked, timeout=limits, stream=True) as answer:
+        with answers.session(url).get(signed, headers=asked, timeout=limits, stream=True) as answer:
             if answer.status_code in (401, 403) and token:
                 _tokens.pop((os.getpid(), collection), None)
                 raise Passing(f"HTTP {answer.status_code}: the token was refused")
             if answer.status_code == 416 and start:
                 raise OSError(f"HTTP 416: the file ends before byte {start}")
             if answer.status_code not in (200, 206):
-                raise _refusal(answer)
+                raise answers.refusal(answer)
             body = _body(answer, end)
     except requests.RequestException as error:
-        raise _broken(error) from None
+        raise answers.broken(error) from None
     version = answer.headers.get("ETag") or answer.headers.get("Last-Modified")
     if answer.status_code == 200:  # a server without ranges sends the whole file
         return Part(start, body[start : start + size], len(body), version)
@@ -214,35 +198,6 @@ def _body(answer: requests.Response, end: float) -> bytes:
     if announced is not None and len(body) != int(announced):
         raise Passing(f"cut off after {len(body)} of {announced} bytes")
     return body
-
-
-def _refusal(answer: requests.Response) -> OSError:
-    """The error for a status that is no success."""
-    said = f"HTTP {answer.status_code} {answer.reason or ''}".strip()
-    if answer.status_code not in PASSING:
-        return FileNotFoundError(said) if answer.status_code in (404, 410) else OSError(said)
-    error = Passing(said)
-    after = answer.headers.get("Retry-After", "")
-    if after.isdigit():
-        error.wait = float(after)
-    elif after and (date := email.utils.parsedate_to_datetime(after)):
-        error.wait = max(0.0, (date - dt.datetime.now(dt.UTC)).total_seconds())
-    if answer.status_code == 429:
-        error.wait, error.counts = error.wait or 1.0, False
-    return error
-
-
-def _broken(error: requests.RequestException) -> OSError:
-    """The error for a connection that did not hold: only a false certificate or address is final."""
-    text = str(error)
-    if "CERTIFICATE_VERIFY_FAILED" in text or isinstance(error, requests.exceptions.InvalidURL):
-        return OSError(f"{type(error).__name__}: {text.splitlines()[0][:200]}")
-    if isinstance(error, requests.Timeout) or "timed out" in text:
-        return Passing("no answer in time")
-    for sign, said in (("NameResolution", "the host's name is not found"), ("IncompleteRead", "cut off")):
-        if sign in text:
-            return Passing(said)
-    return Passing("connection lost" if "onnection" in text else type(error).__name__)
 
 
 class _Gate:
@@ -266,22 +221,6 @@ def _gate(process: int, host: str, at_once: int) -> _Gate:
     return _Gate(at_once)
 
 
-@functools.cache
-def _session(process: int) -> requests.Session:
-    """Connections of this process; proxies, certificates and .netrc as the environment says."""
-    session = requests.Session()
-    logging.getLogger("urllib3.connectionpool").addFilter(_unsigned)  # at DEBUG it writes down every address
-    for scheme in ("http://", "https://"):
-        session.mount(scheme, requests.adapters.HTTPAdapter(pool_connections=16, pool_maxsize=64))
-    return session
-
-
-def _unsigned(record: logging.LogRecord) -> bool:
-    """Cut query strings, which may hold tokens, out of a log record."""
-    record.msg, record.args = re.sub(r"\?[^\s\"]+", "?...", record.getMessage()), ()
-    return True
-
-
 _tokens: dict[tuple[int, str], tuple[str, float]] = {}
 _asking = threading.Lock()
 
@@ -298,11 +237,13 @@ def _token(collection: str, patience: Patience) -> str:
         headers = {"Ocp-Apim-Subscription-Key": own} if own else {}
         limits = (min(patience.connect, patience.timeout), patience.timeout)
         try:
-            answer = _session(key[0]).get(f"{service.rstrip('/')}/{collection}", headers=headers, timeout=limits)
+            answer = answers.session(service).get(
+                f"{service.rstrip('/')}/{collection}", headers=headers, timeout=limits
+            )
         except requests.RequestException as error:
-            raise Passing(f"token service: {_broken(error)}") from None
+            raise Passing(f"token service: {answers.broken(error)}") from None
         if answer.status_code != 200:
-            raise _refusal(answer)
+            raise answers.refusal(answer)
         said = answer.json()
         ends = dt.datetime.fromisoformat(said["msft:expiry"].replace("Z", "+00:00")).timestamp()
         _tokens[key] = said["token"], ends - min(60.0, (ends - time.time()) / 4)

@@ -163,6 +163,12 @@ def points(path: str | os.PathLike, sensor: str = "Sentinel-2_SR") -> gpd.GeoDat
     return gpd.GeoDataFrame(out, geometry=gpd.GeoSeries.from_wkt(raw["geometry"]), crs="EPSG:4326")
 
 
+def shapes(path: str | os.PathLike) -> gpd.GeoDataFrame:
+    """Any vector file or GeoParquet as it is, with a CRS: its own, or lon/lat where its numbers are degrees."""
+    path = there(path)
+    return _placed(gpd.read_parquet(path) if path.suffix == ".parquet" else _vector(path), path, None)
+
+
 def files(path: str | os.PathLike, pattern: str = "*") -> dict[str, pathlib.Path]:
     """Paths below a folder that match, by their path inside it."""
     path = there(path)

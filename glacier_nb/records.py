@@ -1,5 +1,6 @@
 """Length and mass-balance records of WGMS, GLAMOS and Leclercq et al. as tables that results are held against."""
 
+import io
 import os
 import pathlib
 import re
@@ -20,8 +21,8 @@ GAP = pd.Timedelta(days=183)
 _NAMES = {
     "glacier_id": r"wgms_id|glacier_id|glacier id|id",
     "glac_name": r"name|glacier_name|glacier name",
-    "start": r"reference_date|begin_date|start date of observation|date_start|start_obs|start of observation.*|begin_period",
-    "time": r"survey_date|end_date|end date of observation|date_end|end_obs|end of observation.*|end_period",
+    "start": r"reference_date|begin_date|start date of observation|date_start|start_obs|start of observation.*",
+    "time": r"survey_date|end_date|end date of observation|date_end|end_obs|end of observation.*",
     "year": r"year",
     "length_change_m": r"front_variation|length_change|length change",
     "uncertainty_m": r"front_var(iation)?_unc|length_change_unc",
@@ -79,7 +80,7 @@ def mass_balance(path: str | os.PathLike) -> pd.DataFrame:
     for name, column in kinds.items():
         out[column] = metres * _numbers(raw.get(name, pd.Series(np.nan, raw.index)))
     area = _numbers(raw.get("area", pd.Series(np.nan, raw.index)))
-    out["area_km2"] = area.where(~raw.attrs["metres"], area / 1e6)  # WGMS since 2023: square metres
+    out["area_km2"] = area / 1e6 if raw.attrs["metres"] else area  # WGMS since 2023: square metres
     out = out.dropna(subset=["annual_m_we", "winter_m_we", "summer_m_we"], how="all")
     return out.assign(system=system).sort_values(["glacier_id", "time"], ignore_index=True)[list(BALANCES)]
 
@@ -92,42 +93,52 @@ def _table(path: pathlib.Path, needed: str, kind: str) -> tuple[pd.DataFrame, st
     except UnicodeDecodeError:
         text = text.decode("latin1")
     lines = text.splitlines()
-    for number, line in enumerate(lines[:40]):
-        separator = ";" if line.count(";") > line.count(",") else ","
-        heads = [cell.strip().strip('"').lower() for cell in line.lstrip("# ").split(separator)]
-        columns = {
-            name: next((i for i, head in enumerate(heads) if re.fullmatch(known, head)), None)
-            for name, known in _NAMES.items()
-        }
-        if columns["glacier_id"] is not None and columns[needed] is not None:
-            break
-    else:
+    found = ((number, *_heading(line)) for number, line in enumerate(lines[:40]))
+    first = next((one for one in found if {"glacier_id", needed} <= one[3].keys()), None)
+    if first is None:
         raise ValueError(f"{path.name} is not {kind} of WGMS or GLAMOS: it has no columns of glacier id and {needed}")
+    number, separator, heads, columns = first
     raw = pd.read_csv(
-        pd.io.common.StringIO("\n".join(lines[number + 1 :])), sep=separator, header=None, dtype=str,
-        names=range(len(heads)), skipinitialspace=True, keep_default_na=True,
+        io.StringIO("\n".join(lines[number + 1 :])), sep=separator, header=None, dtype=str, names=range(len(heads)),
+        skipinitialspace=True,
     )  # fmt: skip
-    out = pd.DataFrame({name: raw[place] for name, place in columns.items() if place is not None})
-    out["glacier_id"] = out["glacier_id"].str.strip()
-    out["glac_name"] = out.get("glac_name", pd.Series(pd.NA, out.index)).str.strip()
-    ours = lines[number].lstrip("# ").split(separator)
-    wgms = any(re.fullmatch(r"(?i)wgms_id|political_unit|country", head.strip().strip('"')) for head in ours)
-    out.attrs["metres"] = wgms and "annual_balance" in [head.strip().strip('"') for head in ours]
+    out = pd.DataFrame({name: raw[place].str.strip() for name, place in columns.items()})
+    out["glac_name"] = out.get("glac_name", pd.Series(pd.NA, out.index))
+    wgms = bool({"WGMS_ID", "POLITICAL_UNIT", "country"} & set(heads))
+    out.attrs["metres"] = wgms and "annual_balance" in heads
     return out, "WGMS" if wgms else "GLAMOS"
+
+
+def _heading(line: str) -> tuple[str, list[str], dict[str, int]]:
+    """Separator of a heading, its cells, and the place of each column that we know."""
+    separator = ";" if line.count(";") > line.count(",") else ","
+    heads = [cell.strip().strip('"') for cell in line.lstrip("# ").split(separator)]
+    places = {
+        name: next((place for place, head in enumerate(heads) if re.fullmatch(known, head.lower())), None)
+        for name, known in _NAMES.items()
+    }
+    return separator, heads, {name: place for name, place in places.items() if place is not None}
 
 
 def _span(raw: pd.DataFrame) -> dict[str, pd.Series]:
     """Start and end of each row; a year alone is the hydrological year's end, 30 September, and the year before it."""
-    nothing = pd.Series(pd.NaT, raw.index, dtype="datetime64[ns]")
-    time = readers.dates(raw["time"].fillna("-9")) if "time" in raw else nothing
-    start = readers.dates(raw["start"].fillna("-9")) if "start" in raw else nothing
+    empty = pd.Series("", raw.index)
+    time, start = _dates(raw.get("time", empty)), _dates(raw.get("start", empty))
     if "year" in raw:
-        year = _numbers(raw["year"])
-        ends = pd.to_datetime(year.map(lambda y: f"{int(y)}-09-30" if y == y else None))
+        ends = _dates(raw["year"].str.extract(r"^(\d{4})", expand=False) + "-09-30")
         time = time.fillna(ends)
         if "start" not in raw:
-            start = start.fillna(ends - pd.DateOffset(years=1))
+            start = ends - pd.DateOffset(years=1)
     return {"start": start, "time": time}
+
+
+def _dates(values: pd.Series) -> pd.Series:
+    """Days (datetime64[s], for what is older than 1677) of ISO text or YYYYMMDD; unknown parts as RGI's."""
+    told = values.astype("string").str.extract(r"^(\d{4})-?(\d\d)-?(\d\d)")
+    month = told[1].where(told[1].between("01", "12"), "07")
+    day = told[2].where(told[2].between("01", "31"), "15")
+    text = (told[0] + "-" + month + "-" + day).fillna("NaT")
+    return pd.Series(text.to_numpy("datetime64[D]").astype("datetime64[s]"), values.index)
 
 
 def _numbers(values: pd.Series) -> pd.Series:
@@ -136,20 +147,21 @@ def _numbers(values: pd.Series) -> pd.Series:
 
 
 def _leclercq(path: pathlib.Path) -> pd.DataFrame:
-    """Length relative to the first date, at the middle of each year."""
+    """Length relative to the first date, at the middle of each year; `rgi_id` by the table of links beside it."""
     parts = []
     with h5py.File(path) as file:
-        for key in sorted((key for key in file if key.isdigit()), key=int):
-            group = file[key]
-            years, position = group["years"][:], group["dL"][:].astype(float)
-            time = pd.to_datetime([f"{year}-07-01" for year in years])
+        for number, index in enumerate(file["index"][:], 1):
+            group = file[str(number)]
+            order = np.argsort(group["years"][:], kind="stable")  # one series of 471 has two years exchanged
+            years, length = group["years"][:][order], group["dL"][:][order].astype(float)
+            time = ((years - 1970).astype("datetime64[Y]") + np.timedelta64(6, "M")).astype("datetime64[s]")
             name = group.attrs["glacier_name"]
-            about = {"glacier_id": key, "glac_name": name.decode() if isinstance(name, bytes) else str(name)}
-            moved = np.diff(position, prepend=np.nan)
-            start = pd.Series(time).shift()
-            parts.append(pd.DataFrame({**about, "start": start, "time": time, "length_change_m": moved,
-                                       "uncertainty_m": np.nan, "position_m": position}))  # fmt: skip
-    out = pd.concat(parts, ignore_index=True).assign(system="Leclercq et al. 2014")[list(LENGTHS)]
+            one = pd.DataFrame({"time": time, "position_m": length - length[0]})
+            one["glacier_id"], one["glac_name"] = str(index), name.decode() if isinstance(name, bytes) else str(name)
+            one["start"], one["length_change_m"] = one["time"].shift(), one["position_m"].diff()
+            parts.append(one)
+    out = pd.concat(parts, ignore_index=True).assign(system="Leclercq et al. 2014", uncertainty_m=np.nan)
+    out = out[list(LENGTHS)]
     links = sorted(path.parent.glob("rgi_leclercq_links_*.csv"))
     if links:
         table = pd.read_csv(links[-1]).set_index("LID")["RGI_ID"]

@@ -17,10 +17,21 @@ from odc.geo.geobox import GeoBox
 from odc.geo.geom import Geometry
 from shapely.geometry.base import BaseGeometry
 
-from glacier_nb import datasets, readers, search
+from glacier_nb import datasets, inventories, readers, search
+from glacier_nb.gazetteer import PLACES
 
 POLAR = 75.0
 """Latitude (degrees) past which a grid is polar stereographic."""
+
+MARGIN = 1000.0
+"""Metres of ground around the outlines of a glacier that is named by its id."""
+
+AROUND = 5000.0
+"""Metres around the point of a GLIMS id that no inventory at hand has."""
+
+_NUMBER = r"[+-]?\d+\.?\d*"
+
+__all__ = ("PLACES", "POLAR", "Region", "geobox", "inventory", "metric", "place")
 
 _INVENTORIES = ("rgi7-hintereisferner", "rgi6-everest", "rgi6-high-mountain-asia", "rgi6-exploradores", "rgi6-columbia")
 
@@ -38,73 +49,51 @@ class Region:
     """EPSG code for lengths and areas."""
 
 
-PLACES = (
-    ("Aletsch", (7.93, 46.38, 8.15, 46.57)),
-    ("Athabasca", (-117.34, 52.14, -117.20, 52.23)),
-    ("Baltoro", (76.05, 35.55, 76.85, 35.95)),
-    ("Breidamerkurjokull", (-16.60, 64.00, -16.10, 64.25)),
-    ("Columbia", (-147.40, 60.90, -146.60, 61.45)),
-    ("Exploradores", (-73.45, -46.75, -73.05, -46.40)),
-    ("Fedchenko", (71.90, 38.40, 72.60, 39.10)),
-    ("Gangotri", (79.05, 30.70, 79.35, 30.97)),
-    ("Gulkana", (-145.56, 63.23, -145.33, 63.32)),
-    ("Harald Moltke", (-68.20, 76.45, -67.00, 76.75)),
-    ("Helheim", (-38.80, 66.25, -37.90, 66.55)),
-    ("Hintereisferner", (10.68, 46.76, 10.86, 46.86)),
-    ("Hochalmkees", (13.29, 46.99, 13.39, 47.06)),
-    ("Jakobshavn", (-50.40, 68.95, -48.80, 69.35)),
-    ("Kangerlussuaq", (-33.50, 68.45, -32.40, 68.80)),
-    ("Khumbu", (86.78, 27.90, 86.95, 28.03)),
-    ("Kongsfjorden", (11.40, 78.78, 12.90, 79.05)),
-    ("Liligo", (76.10, 35.60, 76.30, 35.75)),
-    ("Malaspina", (-141.00, 59.65, -139.90, 60.30)),
-    ("Morteratsch", (9.87, 46.36, 9.99, 46.45)),
-    ("Perito Moreno", (-73.35, -50.60, -72.98, -50.40)),
-    ("Petermann", (-62.00, 80.30, -58.50, 81.20)),
-    ("Pine Island", (-102.50, -75.50, -98.50, -74.50)),
-    ("Rhone", (8.35, 46.56, 8.43, 46.68)),
-    ("Siachen", (76.60, 35.10, 77.40, 35.80)),
-    ("Tasman", (170.00, -43.80, 170.35, -43.48)),
-    ("Thwaites", (-108.00, -75.60, -104.00, -74.60)),
-    ("Upsala", (-73.50, -50.05, -73.10, -49.40)),
-)
-"""Well-known glaciers by name and bbox."""
+def place(region, inventory: str | os.PathLike | None = None) -> Region:
+    """A `Region` from a place's name, a glacier's id, a bbox, a point with a radius, a vector file or a geometry.
 
-
-def place(region) -> Region:
-    """A `Region` from a name in `PLACES`, a bbox (numbers or text), a vector file, a geometry or a GeoDataFrame.
-
-    A bbox is west, south, east, north in degrees. A JSON file or dict may also be one with `bbox` (and `name`).
-    Raises LookupError with the nearest names, ValueError for an impossible bbox, FileNotFoundError.
+    A name is one of `PLACES`. An id is of RGI 6 or 7, GLIMS or SGI; its outline, of all dates, with `MARGIN` around
+    is looked up in `inventory` (`inventories.read`: a file, a folder or a name), else in the folder that
+    GLACIER_NB_INVENTORIES names, else in the samples. A GLIMS id holds a point: where no inventory knows it, the
+    region is `AROUND` that. A bbox is west, south, east, north in degrees; a point "lon,lat,radius km". GeoJSON, text
+    or dict, may also be a dict with `bbox` (and `name`). A GeoDataFrame without a CRS is taken as lon/lat. Shapes
+    split at the antimeridian are joined, and those around a pole take in all longitudes.
+    Raises LookupError with the nearest names, ValueError for an impossible place, FileNotFoundError.
 
     >>> place("aletsch glacier").crs
     'EPSG:32632'
     >>> place("86.78,27.95,86.85,28.0").bbox
     (86.78, 27.95, 86.85, 28.0)
+    >>> [round(edge, 2) for edge in place("8.0, 46.5, 5 km").bbox]
+    [7.93, 46.46, 8.07, 46.54]
     """
     if isinstance(region, Region):
         return region
     if isinstance(region, gpd.GeoDataFrame | gpd.GeoSeries):
         return _of_shapes("region", region)
     if isinstance(region, BaseGeometry | Geometry):
-        shape = region.to_crs("EPSG:4326").geom if isinstance(region, Geometry) else region
-        return _of_shapes("region", gpd.GeoSeries([shape], crs="EPSG:4326"))
+        crs = region.crs if isinstance(region, Geometry) else "EPSG:4326"
+        return _of_shapes("region", gpd.GeoSeries([getattr(region, "geom", region)], crs=crs))
     if isinstance(region, dict):
         return _of_json("region", region)
     if not isinstance(region, str | os.PathLike):
         return _of_bbox("region", region)
     text = str(region).strip()
+    if circle := re.fullmatch(rf"({_NUMBER})[\s,;]+({_NUMBER})[\s,;]+({_NUMBER})\s*km", text):
+        return _around(text, *(float(number) for number in circle.groups()))
     if re.fullmatch(r"[\s,;+\-.\deE]+", text):
         numbers = [float(number) for number in re.split(r"[\s,;]+", text) if number]
+        if len(numbers) == 3:
+            raise ValueError(f"{text}: four numbers are a bbox; a point's radius has its unit, as in 8.0,46.5,5 km")
         return _of_bbox(f"{', '.join(f'{n:g}' for n in numbers)}", numbers)
     if text.startswith("{"):
         return _of_json("region", json.loads(text))
+    if (row := inventories.named(text)) is not None:
+        return _glacier(text, row, inventory)
     if (path := pathlib.Path(text)).suffix:
         if path.suffix in (".json", ".geojson") and "bbox" in (document := json.loads(readers.there(path).read_text())):
             return _of_json(path.stem, document)
-        return _of_shapes(
-            path.stem, gpd.read_parquet(path) if path.suffix == ".parquet" else gpd.read_file(readers.there(path))
-        )
+        return _of_shapes(path.stem, readers.shapes(path))
     return _named(text)
 
 
@@ -150,24 +139,51 @@ def metric(crs: str, region) -> str:
 def inventory(path: str | os.PathLike | None, region) -> gpd.GeoDataFrame:
     """Outlines of an inventory in a region, in its projected CRS: rgi_id, time, system, area_m2, geometry and more.
 
-    `path` is any inventory that `readers.inventory` reads; None looks through the samples in the data folder.
+    `path` is whatever `inventories.read` takes: a file of any inventory, a folder of them, or a name; None looks in
+    the folder that GLACIER_NB_INVENTORIES names, else through the samples in the data folder.
     `area_m2` is the area on the ellipsoid. Raises LookupError where the region holds no glacier.
     """
     region = place(region)
-    if path is None:
+    path = path or os.environ.get(inventories.FOLDER)
+    if not path:
         for name in _INVENTORIES:
             found = readers.inventory(datasets.place(name), region.bbox)
             if len(found):
                 break
     else:
-        found = readers.inventory(path, region.bbox)
+        found = inventories.read(path, region.bbox)
     if found.empty:
-        where = "the samples" if path is None else pathlib.Path(path).name
+        where = pathlib.Path(path).name if path else "the samples"
         raise LookupError(f"no glacier in {where} within {_told(region)}: choose a region with ice{_swapped(region)}")
     geod = pyproj.Geod(ellps="WGS84")
     areas = [abs(geod.geometry_area_perimeter(shape)[0]) for shape in found.to_crs("EPSG:4326").geometry]
     found.insert(3, "area_m2", areas)
     return found.to_crs(region.crs)
+
+
+def _glacier(rgi_id: str, row: inventories.Inventory, inventory: str | os.PathLike | None) -> Region:
+    """A glacier's outlines, or the point that a GLIMS id holds, with ground around."""
+    try:
+        shapes = inventories.glacier(rgi_id, inventory)
+    except LookupError:
+        point = re.fullmatch(r"G(\d{6})([EW])(\d{5})([NS])", rgi_id)
+        if point is None:
+            raise
+        lon, lat = int(point[1]) / 1000, int(point[3]) / 1000
+        lon = (lon if point[2] == "E" else -lon) % 360
+        return _around(rgi_id, lon - 360 * (lon > 180), lat if point[4] == "N" else -lat, AROUND / 1000)
+    local = shapes.to_crs(_of_shapes(rgi_id, shapes).crs)
+    return _of_shapes(rgi_id, gpd.GeoSeries([shapely.box(*local.total_bounds).buffer(MARGIN, join_style="mitre")],
+                                            crs=local.crs))  # fmt: skip
+
+
+def _around(name: str, lon: float, lat: float, radius: float) -> Region:
+    """The circle of `radius` km around a point."""
+    if not (abs(lon) <= 180 and abs(lat) <= 90 and 0 < radius <= 500):
+        raise ValueError(f"{name}: give longitude, latitude (degrees) and a radius of at most 500 km, as 8.0,46.5,5 km")
+    centred = f"+proj=aeqd +lon_0={lon} +lat_0={lat} +datum=WGS84 +units=m"
+    circle = gpd.GeoSeries([shapely.Point(0, 0).buffer(1000 * radius, quad_segs=32)], crs=centred)
+    return _of_shapes(name, circle)
 
 
 def _of_bbox(name: str, bbox: Sequence[float]) -> Region:
@@ -180,14 +196,38 @@ def _of_bbox(name: str, bbox: Sequence[float]) -> Region:
 
 def _of_shapes(name: str, shapes: gpd.GeoDataFrame | gpd.GeoSeries) -> Region:
     """A region of all shapes of a table."""
-    if shapes.empty:
+    if shapes.empty or shapes.geometry.is_empty.all():
         raise ValueError(f"{name} holds no shape: give one with an outline")
     if shapes.crs is None:
         shapes = shapes.set_crs("EPSG:4326")
-    shape = shapes.to_crs("EPSG:4326").union_all()
+    shape = _on_earth(shapes)
     shape = shape if shape.area > 0 else shape.envelope.buffer(1e-4)
-    search.boxes_of(shape.bounds)
-    return Region(name, shape.bounds, shape, _code(shape))
+    west, south, east, north = shape.bounds
+    bbox = west, max(south, -90.0), east - 360 * (east > 180), min(north, 90.0)
+    search.boxes_of(bbox)
+    return Region(name, bbox, shape, _code(shape))
+
+
+def _on_earth(shapes: gpd.GeoDataFrame | gpd.GeoSeries) -> BaseGeometry:
+    """All shapes as one in lon/lat, longitudes going on beyond 180 where the antimeridian is crossed."""
+    parts = shapes.geometry.dropna()
+    if not shapes.crs.is_geographic:
+        west, south, east, north = parts.total_bounds
+        parts = parts.segmentize(max(east - west, north - south, 1.0) / 50)
+        degrees = pyproj.Transformer.from_crs(shapes.crs, "EPSG:4326", always_xy=True)
+        for pole in (90.0, -90.0):
+            x, y = degrees.transform(0.0, pole, direction="INVERSE")
+            if np.isfinite([x, y]).all() and parts.intersects(shapely.Point(x, y)).any():
+                lat = degrees.transform(*shapely.get_coordinates(parts.to_numpy()).T)[1]
+                return shapely.box(-180, min(lat.min(), pole), 180, max(lat.max(), pole))
+    return _turned(shapely.union_all([_turned(one) for one in parts.to_crs("EPSG:4326")]))
+
+
+def _turned(shape: BaseGeometry) -> BaseGeometry:
+    """With western longitudes counted on beyond 180 where that makes it narrower: it crosses the antimeridian."""
+    east = shapely.transform(shape, lambda lonlat: lonlat + [[360.0, 0.0]] * (lonlat[:, :1] < 0))
+    (w, _, e, _), (west, _, end, _) = shape.bounds, east.bounds
+    return shapely.make_valid(east) if e - w > 180 and end - west < e - w else shape
 
 
 def _of_json(name: str, document: dict) -> Region:

@@ -1,6 +1,5 @@
 """Files as rasterio opens them: over HTTP by our own ranges, others by GDAL; tried again, and no error is lost."""
 
-import collections
 import contextlib
 import ctypes
 import functools
@@ -8,7 +7,6 @@ import os
 import pathlib
 import random
 import re
-import threading
 import time
 from collections.abc import Callable
 from typing import Any
@@ -16,7 +14,7 @@ from urllib.parse import urlsplit
 
 import rasterio
 
-from glacier_nb import mount, ranges
+from glacier_nb import kept, mount, ranges
 
 GDAL = {
     "GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR",
@@ -28,14 +26,11 @@ GDAL = {
 }
 """Settings of every read; what the caller set with `odc.stac.configure_rio` or a rasterio Env goes before them."""
 
-HEAD = 32_768
+HEAD = 16_384
 """Bytes read at opening: the header of nearly every COG."""
 
 STEP = 16_384
 """Bytes read at least, where GDAL asks for fewer."""
-
-KEPT = 1024
-"""Beginnings of files that a process keeps."""
 
 SUFFIXES = (".tif", ".tiff", ".jp2", "")
 
@@ -63,69 +58,44 @@ _NEVER_KEPT = "/vsicurl/:/vsis3/:/vsigs/:/vsiaz/:/vsiadls/:/vsioss/:/vsiswift/"
 
 
 class Remote:
-    """One file while it is read: what was fetched of it, and the first error."""
+    """One file while it is read: what is here of it, and the first error."""
 
     def __init__(self, uri: str, patience: ranges.Patience, tally: ranges.Tally) -> None:
         self.uri, self.patience, self.tally, self.error = uri, patience, tally, None
-        self.parts: list[ranges.Part] = []
+        self.near: list[tuple[int, bytes]] = []
 
     @property
     def total(self) -> int:
         """Length of the file."""
-        return self.parts[0].total
+        return self.file.total
 
     def begin(self) -> None:
         """Fetch the beginning, where it is not kept from another window; OSError."""
-        with _lock:
-            part = _heads.get(self.uri)
-        if part is None:
-            part = ranges.fetch(self.uri, 0, HEAD, self.patience, self.tally)
-            with _lock:
-                _heads[self.uri] = part
-                while len(_heads) > KEPT:
-                    _heads.popitem(last=False)
-        self.parts = [part]
-
-    def forget(self) -> None:
-        """Let the kept beginning go, because it is of another version or gave an error."""
-        with _lock:
-            _heads.pop(self.uri, None)
+        self.file = kept.head(self.uri, HEAD, self.patience, self.tally)
+        self.near = [(0, *kept.several(self.file, [(0, HEAD)], self.patience, self.tally))]
 
     def several(self, wanted: list[tuple[int, int]]) -> list[bytes]:
         """(start, size) each; empty, with `error` set, where they cannot be had: GDAL takes no exception."""
-        found = [self._held(*one) for one in wanted]
-        lacking = [one for one, body in zip(wanted, found, strict=True) if body is None]
-        if lacking and self.error is None:
+        within = [(start, max(0, min(size, self.total - start))) for start, size in wanted]
+        if self.error is None:
             try:
-                parts = ranges.fetch_all(self.uri, lacking, self.patience, self.tally)
-                if any(part.version != self.parts[0].version for part in parts):
-                    raise ranges.Passing("the file changed while it was read")
-                fresh = iter(parts)
-                return [next(fresh).body if body is None else body for body in found]
+                return kept.several(self.file, within, self.patience, self.tally)
             except OSError as error:
                 self.error = error
-        return [body or b"" for body in found]
+        return [b""] * len(wanted)
 
     def some(self, start: int, size: int) -> bytes:
         """What GDAL reads piece by piece, in steps that are kept."""
         size = min(size, self.total - start)
-        held = self._held(start, size)
-        if held is None and self.error is None:
-            low = start // STEP * STEP
-            (body,) = self.several([(low, -(-(start + size) // STEP) * STEP - low)])
-            self.parts.append(ranges.Part(low, body, self.parts[0].total, self.parts[0].version))
-            held = self._held(start, size)
-        return held or b""
-
-    def _held(self, start: int, size: int) -> bytes | None:
-        """Bytes that are here already, up to the end of the file."""
-        size = min(size, self.total - start)
         if size <= 0:
             return b""
-        for part in self.parts:
-            if part.start <= start and start + size <= part.start + len(part.body):
-                return part.body[start - part.start : start - part.start + size]
-        return None
+        for low, body in reversed(self.near):
+            if low <= start and start + size <= low + len(body):
+                return body[start - low : start - low + size]
+        low = start // STEP * STEP
+        (body,) = self.several([(low, -(-(start + size) // STEP) * STEP - low)])
+        self.near.append((low, body))
+        return body[start - low : start - low + size]
 
 
 def opened(source: Remote, action: Callable[[str], Any]) -> Any:
@@ -138,7 +108,7 @@ def opened(source: Remote, action: Callable[[str], Any]) -> Any:
         return mount.opened(source, _suffix(ranges.plain(source.uri)[0]) or ".tif", action)
     finally:
         if source.error is not None:
-            source.forget()
+            kept.forget(source.uri)
             raise source.error from None
 
 
@@ -146,11 +116,14 @@ def tried(uri: str, read: Callable[[str], Any], patience: ranges.Patience, tally
     """What `read` returns for the path of `uri`, tried as `patience` says. OSError: why it cannot be had."""
     gdal = rasterio.env.getenv() if rasterio.env.hasenv() else {}
     if ours(uri, gdal):
-        source = Remote(uri, patience, tally)
         try:
-            return opened(source, read)
+            try:
+                return opened(Remote(uri, patience, tally), read)
+            except kept.Changed:
+                tally.add(retries=1)
+                return opened(Remote(uri, patience, tally), read)
         except rasterio.errors.RasterioError as error:  # every byte is what the server has: the file itself is bad
-            source.forget()
+            kept.forget(uri)
             raise OSError(f"corrupt, or no raster: {clean(error)}") from None
     if not ("://" in uri or uri.startswith("/vsi")):
         return _as_os_error(lambda: read(uri))
@@ -158,8 +131,8 @@ def tried(uri: str, read: Callable[[str], Any], patience: ranges.Patience, tally
     with ranges.place(urlsplit(uri).netloc or uri.split("/")[1], patience):
         while True:
             try:
-                kept = {"CPL_VSIL_CURL_NON_CACHED": _NEVER_KEPT} if tally.retries else {}
-                with rasterio.Env(**kept):
+                again = {"CPL_VSIL_CURL_NON_CACHED": _NEVER_KEPT} if tally.retries else {}
+                with rasterio.Env(**again):
                     return _as_os_error(lambda: read(uri))
             except OSError as error:
                 _uncache(uri)
@@ -207,10 +180,6 @@ def settings(gdal: dict[str, str], patience: ranges.Patience) -> dict[str, Any]:
     """GDAL's settings, a provider's own before ours."""
     limits = {"GDAL_HTTP_TIMEOUT": f"{patience.timeout:g}", "GDAL_HTTP_CONNECTTIMEOUT": f"{patience.connect:g}"}
     return {**GDAL, **limits, **gdal}
-
-
-_lock = threading.Lock()
-_heads: collections.OrderedDict[str, ranges.Part] = collections.OrderedDict()
 
 
 def _suffix(url: str) -> str:

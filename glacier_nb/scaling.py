@@ -125,16 +125,15 @@ def _asset(item: pystac.Item, band: Band) -> tuple[str | None, int]:
     several = None, 1
     for key, asset in item.assets.items():
         fields = asset.extra_fields
-        names = [
-            one.get("common_name", one.get("eo:common_name"))
-            for one in fields.get("eo:bands") or fields.get("bands") or []
-        ]
-        if band.name not in names:
+        about = fields.get("eo:bands") or fields.get("bands") or []
+        names = [one.get("common_name", one.get("eo:common_name")) for one in about]
+        place = next((place for place, name in enumerate(names) if name in (band.name, *band.keys)), None)
+        if place is None:
             continue
         if len(names) == 1:
             return key, 1
         if several[0] is None and not _for_show(key, asset):
-            several = key, names.index(band.name) + 1
+            several = key, place + 1
     return several
 
 

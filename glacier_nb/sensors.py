@@ -83,9 +83,9 @@ _S2 = (
 )  # fmt: skip
 _OLI = (("blue", "blue"), ("green", "green"), ("red", "red"), ("nir", "nir08", "nir"), ("swir16", "swir16"),
         ("swir22", "swir22"))  # fmt: skip
-_QA_PIXEL = Mask(("qa_pixel",), "uint16", fill=1, bits=(0, 1, 2, 3, 4))
+_QA_PIXEL = Mask(("qa_pixel", "QA_PIXEL.TIF"), "uint16", fill=1, bits=(0, 1, 2, 3, 4))
 """Fill, dilated cloud, cirrus, cloud, cloud shadow."""
-_QA_RADSAT = Mask(("qa_radsat",), "uint16", bits=(9, 11))
+_QA_RADSAT = Mask(("qa_radsat", "QA_RADSAT.TIF"), "uint16", bits=(9, 11))
 """Dropped pixel, terrain occlusion; its saturation bits stay: bright snow saturates the visible bands of Landsat 4-7
 and is snow all the same."""
 _POLARISATIONS = tuple((name, f"(?i){name}") for name in ("vv", "vh", "hh", "hv"))

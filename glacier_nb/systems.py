@@ -6,7 +6,7 @@ The rows stand in the modules `systems_...` by task, what they are made of in `r
 import dataclasses
 import functools
 import inspect
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import torch
 from torch import Tensor, nn
@@ -24,7 +24,19 @@ from glacier_nb import (
 )
 from glacier_nb.recipes import Recipe, System
 
-__all__ = ["SYSTEMS", "WATER", "Recipe", "System", "card", "find", "finish", "outline", "pretrained", "shows_ground"]
+__all__ = [
+    "SYSTEMS",
+    "WATER",
+    "Recipe",
+    "System",
+    "card",
+    "find",
+    "finish",
+    "layers",
+    "outline",
+    "pretrained",
+    "shows_ground",
+]
 
 SYSTEMS = (
     *systems_extent.ROWS,
@@ -68,6 +80,16 @@ def find(name: str | System) -> System:
     if name not in found:
         raise LookupError(f"no system called {name!r}: one of {', '.join(found)}")
     return found[name]
+
+
+def layers(system: str | System, scene: Iterable[str]) -> list[str]:
+    """Those of the system's inputs, and of what its cleaning reads, that the layers of a scene can give.
+
+    >>> layers("diaconu2023", ["red", "green", "blue", "nir", "swir22"])
+    ['red', 'green', 'blue', 'nir', 'swir22']
+    """
+    system, there = find(system), set(scene)
+    return [name for name in (*system.inputs, *system.reads) if set(features.needs([name])) <= there]
 
 
 def shows_ground(system: System) -> list[bool]:

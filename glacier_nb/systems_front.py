@@ -234,10 +234,10 @@ ROWS = (
             symmetries=TURNED,
         ),
         trace=(tracing.ridge, {"threshold": 0.5, "min_length": 0.0}),
-        passes=10,
         departs="which of CALFIN's channels was not read: the first; without rotations by up to 15 degrees; patches are"
-        " not chosen for one front each; Monte-Carlo passes drop half of the features as in training, not a fifth; the"
-        " maps are drawn from the vertices, and a window without a front shows one all the same",
+        " not chosen for one front each; ten Monte-Carlo passes drop half of the features, as in training, not a"
+        " fifth, and only where asked for; the maps are drawn from the vertices, and a window without a front shows one"
+        " all the same",
         mean=(0.0,),
         std=(1.0,),
         reference_parameters=52_770_464,

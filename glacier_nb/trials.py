@@ -91,7 +91,7 @@ def overfit(
     patches = drawn(system, side, seed=seed)
     torch.manual_seed(seed)
     network, start, found = system.network(len(system.inputs)), time.perf_counter(), None
-    optimiser = torch.optim.Adam(network.parameters(), rate)
+    optimiser = torch.optim.Adam(network.parameters(), rate, fused=True)
     order = np.random.default_rng(seed)
     for step in range(1, steps + 1):
         some = torch.from_numpy(order.permutation(8)[:batch])

@@ -68,23 +68,35 @@ def variogram(layer: xr.DataArray, pairs: int = 20_000, lags: int = 18, seed: in
 
 
 def fit(table: pd.DataFrame, models: int = 2, pixel: float | None = None) -> Correlation:
-    """The sum of spherical `models` nearest to a `variogram`, with all its variance, in the table's unit squared.
+    """The sum of spherical models nearest to a `variogram`, at most `models` of them and as few as it takes (corrected
+    Akaike criterion): a second range that only noise asks for would keep means from ever being sure.
 
-    No range is under WHITE of `pixel` (m; default the first lag). Of less than 2 lags a model, fewer models.
+    No range is under WHITE of `pixel` (m; default the first lag).
     """
     lag, gamma, n = (table[name].to_numpy(dtype=float) for name in ("lag_m", "gamma", "n"))
     least, scale = WHITE * (lag[0] if pixel is None else pixel), max(float(gamma.max()), 1e-12)
-    models = max(1, min(models, len(lag) // 2))
-    start = np.r_[np.geomspace(2 * least, max(lag[-1] / 2, 3 * least), models), np.full(models, 1 / models)]
-    bounds = np.r_[np.full(models, least), np.zeros(models)], np.r_[np.full(models, 2 * lag[-1] + 3 * least),
-                                                                    np.full(models, 2.0)]  # fmt: skip
+    found = [_fit(lag, gamma / scale, n / n.sum(), count, least) for count in range(1, models + 1)]
 
-    def off(x: np.ndarray) -> np.ndarray:
-        return (sum(_spherical(lag, *one) for one in x.reshape(2, -1).T) - gamma / scale) * np.sqrt(n / n.sum())
+    def price(result) -> float:
+        free, known = len(result.x), len(lag)
+        spare = max(known - free - 1, 1e-3)
+        return known * np.log(2 * result.cost + 1e-9) + 2 * free + 2 * free * (free + 1) / spare
 
-    ranges, sills = scipy.optimize.least_squares(off, start, bounds=bounds, x_scale=np.abs(start)).x.reshape(2, -1)
+    ranges, sills = min(found, key=price).x.reshape(2, -1)
     order = np.argsort(ranges)
     return Correlation(tuple(map(float, ranges[order])), tuple(float(s) for s in sills[order] * scale))
+
+
+def _fit(lag: np.ndarray, gamma: np.ndarray, weight: np.ndarray, count: int, least: float):
+    """Least squares of `count` spherical models: x holds their ranges, then their sills."""
+    start = np.r_[np.geomspace(2 * least, max(lag[-1] / 2, 3 * least), count), np.full(count, 1 / count)]
+    low = np.r_[np.full(count, least), np.zeros(count)]
+    high = np.r_[np.full(count, 2 * lag[-1] + 3 * least), np.full(count, 2.0)]
+
+    def off(x: np.ndarray) -> np.ndarray:
+        return (sum(_spherical(lag, *one) for one in x.reshape(2, -1).T) - gamma) * np.sqrt(weight)
+
+    return scipy.optimize.least_squares(off, start, bounds=(low, high), x_scale=np.abs(start))
 
 
 def covariance(distance: np.ndarray, model: Correlation) -> np.ndarray:

@@ -64,7 +64,6 @@ def _here(layers: xr.DataArray, job: Job, pieces: Sequence[Block]) -> Iterator[D
             predictor.shutdown(cancel_futures=True)
             reader.shutdown(cancel_futures=True)
             slabs.close()
-            forward.forget(job.key)
             torch.set_num_threads(before[0])
             torch.use_deterministic_algorithms(before[1])
 
@@ -109,5 +108,6 @@ def _there(layers: xr.DataArray, job: Job, pieces: Sequence[Block], client: dist
 
 def _on_worker(parts: list[np.ndarray], targets: list, piece: Block, job: Job, beside: dict[str, int]) -> Done:
     """`forward.block` with this worker's share of its host's cores."""
-    threads = beside.get(distributed.get_worker().address, 1)
+    worker = distributed.get_worker()
+    threads = beside.get(worker.address, worker.state.nthreads)  # a worker that came later speaks for itself
     return forward.block(joined(parts, targets), piece, job, max(1, cluster.cores() // threads))

@@ -1,11 +1,21 @@
 """A client closes what it started and nothing else, and counts the cores that there are."""
 
+import contextlib
 import os
+import pathlib
+import secrets
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
 
 import distributed
+import numpy as np
 import pytest
+from small import SYSTEM, scene, write
 
-from glacier_nb import cluster
+from glacier_nb import cluster, predict
 
 
 @pytest.fixture(scope="module")
@@ -59,3 +69,96 @@ def test_a_container_quota_counts(monkeypatch, tmp_path, files, most):
     monkeypatch.setattr(cluster, "CGROUPS", (tmp_path / "cpu.max", tmp_path / "cpu.cfs_quota_us"))
     affinity = len(os.sched_getaffinity(0))
     assert cluster.cores() == min(affinity, most or affinity)
+
+
+SETTINGS = """
+c.DaskGateway.backend_class = "dask_gateway_server.backends.local.UnsafeLocalBackend"
+c.DaskGateway.authenticator_class = "dask_gateway_server.auth.SimpleAuthenticator"
+c.SimpleAuthenticator.password = "{password}"
+c.DaskGateway.address = "127.0.0.1:{inner}"
+c.Proxy.address = "127.0.0.1:{outer}"
+c.UnsafeLocalBackend.clusters_directory = "{folder}"
+c.ClusterConfig.scheduler_cmd = ["{programs}/dask", "scheduler"]
+c.ClusterConfig.worker_cmd = ["{programs}/dask", "worker"]
+c.ClusterConfig.environment = {{"PYTHONPATH": "{tests}", "OMP_NUM_THREADS": "1"}}
+c.ClusterConfig.worker_cores = 1
+c.ClusterConfig.worker_memory = "2 G"
+"""
+
+
+@pytest.fixture
+def gateway(tmp_path, monkeypatch):
+    """A real dask-gateway-server on loopback, as a hub has one: its address and what a user's notebook knows of it."""
+    dask_gateway = pytest.importorskip("dask_gateway")
+    pytest.importorskip("dask_gateway_server")
+    for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"):
+        monkeypatch.delenv(name, raising=False)  # its client goes through a proxy to loopback too
+    ports = []
+    for _ in range(2):
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            ports.append(probe.getsockname()[1])
+    password, (inner, outer) = secrets.token_hex(8), ports
+    settings = tmp_path / "settings.py"
+    (tmp_path / "clusters").mkdir()
+    programs, tests = pathlib.Path(sys.executable).parent, pathlib.Path(__file__).parent
+    places = {"folder": tmp_path / "clusters", "programs": programs, "tests": tests}
+    settings.write_text(SETTINGS.format(password=password, inner=inner, outer=outer, **places))
+    command = [f"{programs}/dask-gateway-server", "--config", str(settings)]
+    with open(tmp_path / "log", "wb") as log:
+        server = subprocess.Popen(command, stdout=log, stderr=log, cwd=tmp_path)
+    try:
+        end = time.monotonic() + 60
+        health = f"http://127.0.0.1:{outer}/api/health"
+        while time.monotonic() < end and server.poll() is None:
+            with contextlib.suppress(OSError), urllib.request.urlopen(health, timeout=5) as answer:
+                if answer.status == 200:
+                    break
+            time.sleep(0.2)
+        assert server.poll() is None, (tmp_path / "log").read_text()[-2000:]
+        yield {"address": f"http://127.0.0.1:{outer}", "auth": dask_gateway.BasicAuth("reader", password)}
+    finally:
+        server.terminate()
+        server.wait(30)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")  # what the gateway's libraries have to say to each other
+def test_a_hub_gives_what_this_process_gives(gateway, tmp_path):
+    trained = write(tmp_path)
+    layers = scene(150, 130)
+    here = predict.zones(layers, SYSTEM, trained, window=96, halo=30, progress=False)
+    with cluster.client("gateway", workers=1, timeout=30, **gateway) as session:
+        assert session.submit(sum, [1, 2]).result() == 3
+        there = predict.zones(layers.chunk(y=64, x=64), SYSTEM, trained, session, window=96, halo=30, progress=False)
+    np.testing.assert_allclose(there, here, atol=1e-5)
+
+
+def test_a_job_for_slurm_says_what_it_needs():
+    pytest.importorskip("dask_jobqueue")
+    scheduler = {"host": "127.0.0.1", "dashboard_address": "127.0.0.1:0"}
+    with cluster.slurm(
+        0, 4, "16GiB", queue="gpu", account="ice", walltime="02:00:00", scheduler_options=scheduler
+    ) as jobs:
+        script = jobs.job_script()
+    for line in (
+        "#SBATCH -p gpu",
+        "#SBATCH -A ice",
+        "#SBATCH --cpus-per-task=4",
+        "#SBATCH --mem=16G",
+        "#SBATCH -t 02:00:00",
+    ):
+        assert line in script.splitlines()
+    assert "export OMP_NUM_THREADS=1" in script and "--nthreads 4" in script
+
+
+@pytest.mark.parametrize(
+    ("where", "package"), [("cuda", "dask-cuda"), ("gateway", "dask-gateway"), ("slurm", "dask-jobqueue")]
+)
+def test_a_library_that_is_missing_is_named(monkeypatch, where, package):
+    monkeypatch.setitem(sys.modules, package.replace("-", "_"), None)
+    with (
+        pytest.raises(LookupError, match=f"{package} is not installed here: pip install {package}"),
+        cluster.client(where),
+    ):
+        pass

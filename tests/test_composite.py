@@ -3,12 +3,15 @@
 import dask
 import numpy as np
 import pandas as pd
+import pyproj
 import pytest
+import test_load
 import xarray as xr
 from odc.geo.geobox import GeoBox
 from odc.geo.xr import wrap_xr
+from scipy import ndimage
 
-from glacier_nb import composite, load, search, serve
+from glacier_nb import composite, load, piecewise, reads, search, serve, shadows, spectra
 
 BANDS = ("blue", "green", "red", "nir", "swir16", "swir22")
 ROCK = (0.10, 0.12, 0.15, 0.20, 0.22, 0.18)
@@ -130,6 +133,138 @@ def test_radar_averages_power_not_decibels():
     assert (scene["count"].values[5:] == 2).all() and scene.attrs["items"][0].startswith("2020-01-15")
     only = composite.average(xr.concat(layers, "time").chunk(), 2020, months=[2])
     np.testing.assert_allclose(only.vv[5:], 1.0)
+
+
+@pytest.fixture(scope="module")
+def scenes(tmp_path_factory):
+    """Seven dates of ground, snow, cloud and gaps in files, some of them two scenes side by side."""
+    folder, rng, items = tmp_path_factory.mktemp("scenes"), np.random.default_rng(8), []
+    grid = GeoBox((150, 170), NORTH.affine, NORTH.crs)
+    for number in range(7):
+        cover = (
+            np.array([ROCK, ICE, SNOW, CLOUD, SHADED_ROCK])[rng.integers(0, 5, (15, 17))].repeat(10, 0).repeat(10, 1)
+        )
+        stored = np.round(cover * (1 + 0.05 * rng.standard_normal(cover.shape)) * 1e4).clip(1, 2e4).astype("uint16")
+        scl = np.where(rng.random((15, 17)) < 0.3, 9, 4).repeat(10, 0).repeat(10, 1).astype("uint8")
+        for side, columns in enumerate((np.s_[:100], np.s_[80:]) if number % 3 == 0 else (np.s_[:],)):
+            name, part = f"s{number}{side}", grid[:, columns]
+            layers = {key: stored[:, columns, k] for k, key in enumerate(("B02", "B03", "B04", "B08", "B11", "B12"))}
+            layers["SCL"] = scl[:, columns]
+            hrefs = {k: test_load.write(folder / f"{name}_{k}.tif", v, part) for k, v in layers.items()}
+            date = f"2021-0{7 + number // 4}-{3 + 4 * number:02d}T10:00:{side:02d}Z"
+            items.append(test_load.item(name, hrefs, grid=part, **test_load.old(date=date)))
+    return items, grid
+
+
+CHOICES = [{}, {"choose": "median"}, {"choose": "medoid"}]
+
+
+@pytest.mark.parametrize("how", [*CHOICES, None], ids=["least snow", "median", "medoid", "mean"])
+def test_scene_after_scene_gives_what_the_whole_cube_gives(scenes, how, monkeypatch):
+    items, grid = scenes
+    monkeypatch.setattr(piecewise, "CHUNK", 64)
+    monkeypatch.setattr(piecewise, "HELD", 400_000)  # some scenes are read twice, and strips are narrow
+    make = composite.average if how is None else composite.late_summer
+    cube = make(load.cube(items, grid, chunks={"y": 70, "x": 90}), 2021, [7, 8], **(how or {}))
+    pieces = make(load.stack(items, grid), 2021, [7, 8], **(how or {}))
+    assert dask.is_dask_collection(pieces.red.data) and pieces.red.data.numblocks == (2, 3)
+    assert pieces.odc.geobox == cube.odc.geobox == grid
+    assert {k: v for k, v in pieces.attrs.items() if k != "reads"} == {
+        k: v for k, v in cube.attrs.items() if k != "reads"
+    }
+    cube, pieces = cube.compute(), pieces.compute()
+    assert set(cube) == set(pieces) and cube["count"].max() > 3 and len(np.unique(cube.source)) > 3
+    for name in cube:
+        assert cube[name].dtype == pieces[name].dtype
+        np.testing.assert_allclose(cube[name], pieces[name], rtol=0 if how is not None else 1e-6, err_msg=name)
+
+
+def test_the_graph_grows_with_blocks_and_not_with_scenes(scenes, monkeypatch):
+    items, grid = scenes
+    sizes = {}
+    for side in (64, 1024):
+        monkeypatch.setattr(piecewise, "CHUNK", side)
+        for number in (3, 9):
+            made = composite.late_summer(load.stack(items[:number], grid), 2021)
+            sizes[side, number] = len(dict(made.__dask_graph__()))
+    assert sizes[64, 3] == sizes[64, 9] > sizes[1024, 3] == sizes[1024, 9]
+
+
+def test_what_was_lost_stays_known(scenes, tmp_path):
+    items, grid = scenes
+    broken = [item.clone() for item in items]
+    broken[2].assets["B03"].href = str(tmp_path / "gone.tif")
+    for cube in (load.cube(broken, grid, missing="report"), load.stack(broken, grid, missing="report")):
+        scene = composite.late_summer(cube, 2021).compute()
+        assert (scene.lost == 1).all() and scene.lost.dtype == "int16"
+        settled = reads.settle(scene)
+        assert settled.attrs["lost"] == 1 and settled.attrs["manifest"]["lost"][0]["item"] == broken[2].id
+        assert not (scene.source == scene.attrs["items"].index(broken[2].id)).any()
+    with pytest.raises(reads.ReadError, match=f"B03 of {broken[2].id}"):
+        composite.late_summer(load.stack(broken, grid), 2021).compute()
+
+
+def test_median_and_medoid_and_the_day_of_each():
+    covers = [np.multiply(ROCK, factor) for factor in (0.5, 1.0, 3.0)]
+    three = cube(NORTH, *((date, cover, True) for date, cover in zip(AUGUST, covers, strict=False)))
+    left = np.arange(NORTH.shape[1]) < 10
+    three["clear"] = three.clear & ~(wrap_xr(np.broadcast_to(left, NORTH.shape).copy(), NORTH))
+    for choose in ("median", "medoid"):
+        scene = composite.late_summer(three, 2020, choose=choose)
+        when = composite.dates(scene).compute()
+        scene = scene.compute()
+        for k, name in enumerate(BANDS):
+            np.testing.assert_allclose(scene[name][:, 10:], ROCK[k], rtol=1e-6)
+            assert scene[name][:, :10].isnull().all()
+        assert (when[:, 10:] == np.datetime64(AUGUST[1])).all() and when[:, :10].isnull().all()
+        assert (scene.source[:, :10] == -1).all() and not scene.clear[:, :10].any()
+    two = three.isel(time=[0, 2])
+    np.testing.assert_allclose(composite.late_summer(two, 2020, choose="median").red[:, 10:], 1.75 * ROCK[2], rtol=1e-6)
+    assert float(composite.late_summer(two, 2020, choose="medoid").red[0, 20]) in (
+        pytest.approx(0.5 * ROCK[2]),
+        pytest.approx(3.0 * ROCK[2]),
+    )
+    with pytest.raises(ValueError, match="name one of least snow, median, medoid"):
+        composite.late_summer(three, 2020, choose="mode")
+
+
+@pytest.mark.parametrize("crs", ["EPSG:32632", "EPSG:3413"])
+def test_a_wall_casts_the_shadow_that_the_sun_draws(crs):
+    grid = GeoBox.from_bbox((8.9, 69.9, 9.1, 70.1), "EPSG:4326", resolution=0.01).to_crs(crs, resolution=20)
+    rows, columns = np.indices(grid.shape)
+    middle = np.array(grid.shape) // 2
+    height = 300.0
+    tower = (abs(rows - middle[0]) < 3) & (abs(columns - middle[1]) < 3)
+    ground = wrap_xr(np.where(tower, height, 0.0).astype("float32"), grid)
+    time = np.datetime64("2021-08-15T08:00")
+    azimuth, elevation = spectra.sun(9.0, 70.0, time)
+    dark = shadows.cast(ground, time) & ~tower
+    x, y = grid.affine * (columns[dark] + 0.5, rows[dark] + 0.5)
+    cx, cy = grid.affine * (middle[1] + 0.5, middle[0] + 0.5)
+    geod, to = pyproj.Geod(ellps="WGS84"), pyproj.Transformer.from_crs(crs, 4326, always_xy=True)
+    (lon, lat), (lon0, lat0) = to.transform(x, y), to.transform(cx, cy)
+    bearing, _, distance = geod.inv(np.full(len(lon), lon0), np.full(len(lon), lat0), lon, lat)
+    far = distance > 200
+    away = (bearing[far] - azimuth - 180 + 180) % 360 - 180  # degrees off the line away from the sun
+    half = np.degrees(np.arctan(np.hypot(60, 60) / distance[far]))  # the tower's half width and a pixel
+    assert far.sum() > 20 and (abs(away) < half + 1).all()
+    length = height / np.tan(np.radians(elevation))
+    assert distance.max() == pytest.approx(length, abs=2 * np.hypot(60, 60) + 0.06 * length)  # a polar map's scale
+    part = grid[20:90, 30:101]
+    np.testing.assert_array_equal(shadows.cast(ground, time, part), shadows.cast(ground, time)[20:90, 30:101])
+    assert shadows.cast(ground, np.datetime64("2021-12-21T12:00")).all()  # polar night
+
+
+def test_terrain_shadow_gives_way_to_a_lit_date():
+    wall = np.where(np.arange(NORTH.shape[1]) >= NORTH.shape[1] - 5, 200.0, 0.0)  # the sun rises in the east
+    east = wrap_xr((wall * np.ones(NORTH.shape)).astype("float32"), NORTH)
+    morning, noon = "2020-08-12T06:00", "2020-08-20T10:30"
+    dates = [(morning, np.multiply(ROCK, 0.9), True), (noon, ROCK, True)]
+    dark = shadows.cast(east, np.datetime64(morning)) & ~shadows.cast(east, np.datetime64(noon))
+    assert dark.sum() > 100
+    scene = composite.late_summer(cube(NORTH, *dates), 2020, elevation=east).compute()
+    inner = ndimage.binary_erosion(dark, np.ones((5, 5)))
+    assert inner.any() and (scene.source.values[inner] == 1).all()
 
 
 def test_khumbu_summer_and_year(data):

@@ -42,7 +42,7 @@ def test_a_turned_scene_gives_the_turned_map(folder):
 
 def test_mean_and_spread_of_an_ensemble_of_weights(folder):
     """Each network by its own normalisation, as it was trained."""
-    paths = [write(folder, seed, mean=[0.1 * seed] * 4, std=[1 + seed, 2, 9, 1]) for seed in (3, 4, 5)]
+    paths = [write(folder, seed, mean=[0.1 * seed, 0.5, 20, 1.5], std=[0.1 * seed, 0.3, 9, 1]) for seed in (3, 4, 5)]
     layers = scene(60, 50)
     single = np.stack([by_hand(layers, path) for path in paths])
     found = predict.zones(layers, SYSTEM, paths, window=128, progress=False, clean=False)

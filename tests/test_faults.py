@@ -12,7 +12,7 @@ import test_load
 import xarray as xr
 from odc.geo.geobox import GeoBox
 
-from glacier_nb import cluster, faults, ledger, load, providers, ranges, reads, remote, serve
+from glacier_nb import cluster, faults, kept, ledger, load, providers, ranges, reads, serve
 
 GRID = GeoBox((512, 768), rasterio.Affine(10, 0, 600_000, 0, -10, 5_100_000), "EPSG:32632")
 QUICK = reads.Patience(timeout=1, silence=0.3, delay=0.01)
@@ -44,7 +44,7 @@ def test_a_request_that_hangs_costs_its_silence_only(scenes):
 @pytest.fixture(autouse=True)
 def strangers():
     """Nothing kept from another test's server."""
-    remote._heads.clear()
+    kept.forget()
     ranges._tokens.clear()
 
 
@@ -120,8 +120,8 @@ def test_what_will_not_pass_is_final_at_once_and_named(scenes):
     assert told.window[DAYS[0], "B04"] == "EPSG:32632 600000 5094880 607680 5100000"
     assert done.lost.all() and not done.clear.any()
     assert done.red[0].isnull().all() and done.swir22[1].isnull().all()
-    for name, kept in (("red", [1, 2]), ("swir22", [0, 2])):
-        assert same(done[[name]].isel(time=kept), whole[[name]].isel(time=kept))
+    for name, others in (("red", [1, 2]), ("swir22", [0, 2])):
+        assert same(done[[name]].isel(time=others), whole[[name]].isel(time=others))
     settled = reads.settle(done)
     assert settled.attrs["lost"] == 3 and [row["asset"] for row in settled.attrs["manifest"]["lost"]]
     assert reads.settle(whole).attrs["lost"] == 0 and "lost" not in reads.settle(whole).attrs["manifest"]

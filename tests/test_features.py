@@ -127,8 +127,10 @@ def test_what_is_missing_is_named_with_a_way_to_get_it():
         features.stack(given, ["slope"])
     with pytest.raises(LookupError, match=r"dh_dt needs dh_dt.*load\.elevation_rate"):
         features.stack(given, ["dh_dt"])
-    with pytest.raises(LookupError, match=r"pan_glcm_entropy needs pan;.*Landsat Level 1"):
+    with pytest.raises(LookupError, match=r"pan_glcm_entropy needs pan;.*Level 1 items"):
         features.stack(given, ["pan_glcm_entropy"])
+    with pytest.raises(LookupError, match=r"lwir12_stretched needs lwir12;.*temperature in kelvin"):
+        features.stack(given, ["lwir12_stretched"])
     with pytest.raises(LookupError, match=r"copol_ascending_log needs copol_ascending;.*passes of that direction"):
         features.stack(given, ["copol_ascending_log"])
     with pytest.raises(LookupError, match=r"no feature 'nsdi': did you mean .*ndsi"):

@@ -47,10 +47,10 @@ def test_memory_that_runs_out_halves_the_batch_and_that_is_remembered(trained, m
     too_large = [size for size in sizes if size > 2]
     assert too_large == sorted(too_large, reverse=True) and len(too_large) == 2  # 8, 4, and never again
 
-    def none(system, terms):
+    def full(system, terms):
         raise error
 
-    monkeypatch.setattr(systems, "finish", none)
+    monkeypatch.setattr(systems, "finish", full)
     with pytest.raises(MemoryError, match="one window of 48 pixels does not fit the memory of cpu with small"):
         predict.zones(layers, SYSTEM, trained, **HOW)
 

@@ -26,7 +26,7 @@ def scores(data):
         scene = layers["sentinel-2-l2a"].assign(layers["sentinel-1-rtc"][["vv", "vh"]])
         scene = scene.assign(elevation=elevation).compute()
         for name in ("ndsi", "band-ratio", "extent-demo"):
-            inputs = [one for one in systems.find(name).inputs if set(features.needs([one])) <= set(scene)]
+            inputs = systems.layers(name, scene)
             zones = predict.zones(features.stack(scene, inputs), name, progress=False)
             found[season, name] = metrics.iou(vectorize.glacier_probability(zones), true)
             if season == "summer":

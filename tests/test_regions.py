@@ -57,6 +57,9 @@ def test_names_need_no_accents(text, name):
         ("47.0,110.0,47.5,110.5", ValueError, "longitude and latitude look swapped"),
         ("10,47,11,46", ValueError, "encloses nothing"),
         ("10,47,11", ValueError, "four numbers"),
+        ("10,97,11 km", ValueError, "a radius of at most 500 km"),
+        ("RGI60-11.99999", LookupError, "no glacier RGI60-11.99999 in .*get Randolph Glacier Inventory 6.0 from https"),
+        ("RGI2000-v7.0-G-05-00001", LookupError, r"G-05_greenland_periphery\.zip, then give inventory="),
         ("no/such.geojson", FileNotFoundError, "no file"),
         ({"type": "nonsense"}, ValueError, "neither GeoJSON nor has a bbox"),
         ("-30,30,40,60", ValueError, "split it"),
@@ -194,3 +197,101 @@ def test_the_demo_divides_read_back(tmp_path):
     back = regions.inventory(tmp_path / "divides.parquet", frame)
     assert list(back.rgi_id) == ["a", "b"] and set(back.system) == {"truth"}
     assert str(back.time.iloc[0].date()) == "2017-08-20"
+
+
+def test_a_glacier_by_its_id(data, monkeypatch, tmp_path):
+    monkeypatch.setenv("GLACIER_NB_DATA", str(data))
+    monkeypatch.delenv("GLACIER_NB_INVENTORIES", raising=False)
+    hef = readers.inventory(data / "oggm_sample/test-files/Hintereisferner_RGI6.shp")
+    six, seven, cap = (regions.place(name) for name in ("RGI60-11.00897", "RGI2000-v7.0-G-11-03116", "RGI60-06.00313"))
+    local = hef.to_crs(six.crs)
+    box = gpd.GeoSeries([six.geometry], crs=4326).to_crs(six.crs)
+    assert six.name == "RGI60-11.00897" and six.crs == "EPSG:32632" and box.contains(local.geometry[0]).all()
+    widths = np.diff(np.reshape(box.total_bounds, (2, 2)) - np.reshape(local.total_bounds, (2, 2)), axis=0)
+    np.testing.assert_allclose(widths, 2 * regions.MARGIN, atol=100)  # the box turns a little in lon/lat
+    assert regions.place("RGI60-11.00897", data / "oggm_sample/test-files/Hintereisferner_RGI6.shp").bbox == six.bbox
+    assert shapely.box(*seven.bbox).intersects(shapely.box(*six.bbox)) and cap.crs == "EPSG:32627"
+    glims = regions.place("G013332E47020N", data / "glims_hochalmkees/glims_polygons.shp")
+    assert regions.place("Hochalmkees").geometry.contains(glims.geometry.centroid)
+    known = regions.place(hef.glims_id[0], tmp_path_with(hef, tmp_path))  # by its GLIMS id in an RGI file
+    np.testing.assert_allclose(known.bbox, six.bbox)
+
+
+def tmp_path_with(outlines, folder):
+    """A folder of inventories as they are named."""
+    outlines.rename(columns={"rgi_id": "RGIId", "glims_id": "GLIMSId"}).drop(columns="time").to_file(
+        folder / "glims_polygons.gpkg"
+    )
+    return folder
+
+
+def test_a_glims_id_that_nobody_knows_is_a_point(monkeypatch):
+    monkeypatch.delenv("GLACIER_NB_DATA", raising=False)
+    for name, lon, lat in (("G010758E46800N", 10.758, 46.8), ("G286500E50300S", -73.5, -50.3)):
+        region = regions.place(name)
+        west, south, east, north = region.bbox
+        assert ((west + east) / 2, (south + north) / 2) == pytest.approx((lon, lat), abs=1e-3)
+        left, bottom, right, top = gpd.GeoSeries([region.geometry], crs=4326).to_crs(region.crs).total_bounds
+        assert (right - left, top - bottom) == pytest.approx((2 * regions.AROUND,) * 2, rel=2e-3)
+
+
+@pytest.mark.parametrize(
+    ("circle", "code", "bbox"),
+    [
+        ("8.0,46.5,5 km", "EPSG:32632", (7.935, 46.455, 8.065, 46.545)),
+        ("180,65,50km", "EPSG:32601", (178.93, 64.55, -178.93, 65.45)),
+        ("-179.9 -16.5 30 km", "EPSG:32701", (179.82, -16.77, -179.62, -16.23)),
+        ("0,90,300 km", "EPSG:3413", (-180, 87.31, 180, 90)),
+        ("40, -89.5, 200 km", "EPSG:3031", (-180, -90, 180, -87.71)),
+        ("100,80,100 km", "EPSG:3413", (94.8, 79.1, 105.2, 80.9)),
+    ],
+)
+def test_a_point_with_a_radius_anywhere(circle, code, bbox):
+    region = regions.place(circle)
+    assert region.crs == code
+    np.testing.assert_allclose(region.bbox, bbox, atol=0.1)
+    radius = float(circle.replace("km", "").replace(",", " ").split()[2])
+    grid = regions.geobox(circle, 1000)
+    polar = 1.05 if code in ("EPSG:3413", "EPSG:3031") else 1.002  # their scale is up to 3 % from one
+    width, height = (size / 1 for size in grid.shape)
+    wide = 360 if bbox[0] == -180 else 0  # a cap takes in the circle's farthest point all round
+    if not wide:
+        assert 2 * radius / polar - 2 <= height <= 2.1 * radius * polar + 2
+        assert 2 * radius / polar - 2 <= width <= 2.1 * radius * polar + 2
+    else:
+        assert min(width, height) >= 2 * radius / polar - 2
+
+
+def test_shapes_across_the_antimeridian(tmp_path):
+    halves = shapely.MultiPolygon([shapely.box(179.5, 65, 180, 66), shapely.box(-180, 65, -179.5, 66)])
+    parts = gpd.GeoDataFrame(geometry=list(halves.geoms), crs=4326)
+    parts.to_file(tmp_path / "parts.geojson")
+    utm = parts.to_crs("EPSG:32601")
+    given = [halves, parts, tmp_path / "parts.geojson", shapely.geometry.mapping(halves), utm,
+             (179.5, 65, -179.5, 66), gpd.GeoSeries([utm.union_all().buffer(1).buffer(-1)], crs=utm.crs)]  # fmt: skip
+    for one in given:
+        region = regions.place(one)
+        np.testing.assert_allclose(region.bbox, (179.5, 65, -179.5, 66), atol=0.01)
+        assert region.crs == "EPSG:32601" and region.geometry.area == pytest.approx(1.0, abs=0.02)
+        grid = regions.geobox(region, 100)
+        assert grid.shape[1] * 100 < 60_000 and grid.shape[0] * 100 == pytest.approx(111_500, rel=0.02)
+
+
+def test_an_outline_around_a_pole_takes_in_all_longitudes():
+    ice = gpd.GeoSeries([shapely.Point(0, 0).buffer(2e6)], crs="EPSG:3031")
+    region = regions.place(ice)
+    assert region.crs == "EPSG:3031" and region.bbox[::2] == (-180, 180) and region.bbox[1] == -90
+    left, bottom, right, top = regions.geobox(region, 10_000).boundingbox
+    assert min(-left, -bottom, right, top) == pytest.approx(2e6, rel=0.01)
+    assert regions.geobox((-180, 80, 180, 90), 10_000).boundingbox.span_x == pytest.approx(2 * 1.09e6, rel=0.02)
+
+
+def test_outlines_are_found_across_the_antimeridian(tmp_path):
+    boxes = [shapely.box(179.6, 65.2, 179.8, 65.4), shapely.box(-179.8, 65.2, -179.6, 65.4), shapely.box(0, 65, 1, 66)]
+    for crs in ("EPSG:4326", "EPSG:3413"):
+        frame = gpd.GeoDataFrame({"rgi_id": ["west", "east", "far"]}, geometry=boxes, crs=4326).to_crs(crs)
+        frame.to_file(tmp_path / "own.gpkg")
+        found = regions.inventory(tmp_path / "own.gpkg", (179.5, 65, -179.5, 66))
+        assert set(found.rgi_id) == {"west", "east"}
+        left, _, right, _ = found.total_bounds
+        assert right - left < 50_000

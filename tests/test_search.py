@@ -244,6 +244,96 @@ def test_the_date_decides_nothing():
         scaling.encodings(pystac.Item.from_dict(item("none", "2023-08-01T10:00:00Z")))
 
 
+def of(collection, assets, **properties):
+    """An item with these assets (key to fields)."""
+    document = item("x", "2017-08-01T10:00:00Z", collection=collection, **properties)
+    document["assets"] = {key: {"href": f"{key}.tif", **fields} for key, fields in assets.items()}
+    return pystac.Item.from_dict(document)
+
+
+RASTER = {"nodata": 0, "data_type": "uint16", "scale": 0.0001, "offset": -0.1}
+
+
+@pytest.mark.parametrize(
+    ("one", "expected"),
+    [
+        (  # Earth Search, Collection 1: reprocessed with 05.00, nothing taken off, says so
+            of("sentinel-2-c1-l2a", {"red": {"raster:bands": [RASTER]}}, **{"s2:processing_baseline": "05.00"}),
+            {"red": ("red", 1e-4, -0.1, 0)},
+        ),
+        (  # Earth Search, first edition: the offset declared although it was taken off
+            of("sentinel-2-l2a", {"red": {"raster:bands": [RASTER]}},
+               **{"s2:processing_baseline": "05.09", "earthsearch:boa_offset_applied": True}),
+            {"red": ("red", 1e-4, 0.0, 0)},
+        ),
+        (
+            of("sentinel-s2-l2a-cogs", {"B04": {}},
+               **{"sentinel:processing_baseline": "04.00", "sentinel:boa_offset_applied": "true"}),
+            {"red": ("B04", 1e-4, 0.0, 0)},
+        ),
+        (  # Copernicus Data Space
+            of("sentinel-2-l2a", {"B04_10m": {"raster:scale": 1e-4, "raster:offset": -0.1, "nodata": 0}, "B04_20m": {}},
+               **{"processing:version": "05.11"}),
+            {"red": ("B04_10m", 1e-4, -0.1, 0)},
+        ),
+        (of("sentinel-2-l2a", {"B04_10m": {}}, **{"processing:version": "02.14"}), {"red": ("B04_10m", 1e-4, 0.0, 0)}),
+        (  # Landsat 5 has its thermal band under another key
+            of("landsat-c2-l2", {"nir08": {}, "lwir": {"raster:bands": [{"scale": 0.00341802, "offset": 149.0}]}}),
+            {"nir": ("nir08", 2.75e-5, -0.2, 0), "lwir11": ("lwir", 0.00341802, 149.0, 0)},
+        ),
+        (  # the USGS's first catalogue names assets by file
+            of(None, {"SR_B5.TIF": {"eo:bands": [{"name": "B5", "common_name": "nir08"}]}},
+               **{"landsat:correction": "L2SP"}),
+            {"nir": ("SR_B5.TIF", 2.75e-5, -0.2, 0)},
+        ),
+        (of("sentinel-1-grd", {"vv": {}, "VH": {}}), {"vv": ("vv", 1 / 600, 0, 0), "vh": ("VH", 1 / 600, 0, 0)}),
+        (of(None, {"hh": {}}, **{"sar:product_type": "GRD"}), {"hh": ("hh", 1 / 600, 0, 0)}),
+        (of("sentinel-1-rtc", {"vv": {}}, **{"sar:product_type": "GRD"}), {"vv": ("vv", 1.0, 0, -32768)}),
+        (of("arcticdem-mosaics-v4.1-2m", {"dem": {"nodata": -9999}, "mask": {}}), {"elevation": ("dem", 1, 0, -9999)}),
+        (
+            of("ch.swisstopo.swissalti3d", {f"swissalti3d_2019_2600-1199_{size}_2056_5728.{kind}": {}
+                                            for size in ("0.5", "2") for kind in ("tif", "xyz.zip")}),
+            {"elevation": ("swissalti3d_2019_2600-1199_2_2056_5728.tif", 1, 0, -9999)},
+        ),
+        (of("cop-dem-glo-30-dged-cog", {"data": {}}), {"elevation": ("data", 1, 0, -32767)}),
+        (of("nasadem", {"elevation": {"raster:bands": [{"nodata": "nan"}]}}), {"elevation": ("elevation", 1, 0, None)}),
+    ],
+)  # fmt: skip
+def test_items_as_other_collections_have_them(one, expected):
+    found = scaling.encodings(one)
+    assert found.keys() == expected.keys()
+    for name, (key, scale, offset, nodata) in expected.items():
+        told = found[name]
+        assert (told.key, told.scale, told.offset) == (key, pytest.approx(scale), offset)
+        assert told.nodata == nodata or (nodata is None and math.isnan(told.nodata))
+
+
+def test_bands_of_one_file_are_told_by_their_place():
+    rgb = [{"eo:common_name": name} for name in ("red", "green", "blue")]
+    old = [{"common_name": name} for name in ("blue", "green", "red", "nir")]
+    for fields, order in (
+        ({"bands": rgb}, ["red", "green", "blue"]),
+        ({"eo:bands": old}, ["blue", "green", "red", "nir"]),
+    ):
+        found = scaling.encodings(of("planetscope", {"visual": {"bands": rgb}, "analytic": fields, "udm2": {}}))
+        assert {name: (told.key, told.index) for name, told in found.items()} == {
+            name: ("analytic", order.index(name) + 1) for name in order
+        }
+    picture = of("swissimage", {"swissimage-dop10_2020_2600-1199_2_2056.tif": {}})
+    assert [told.index for told in scaling.encodings(picture).values()] == [1, 2, 3]
+
+
+def test_items_of_a_stretch_of_time_are_found_in_it(tmp_path):
+    ends = {"start_datetime": "2000-01-01T00:00:00Z", "end_datetime": "2019-12-31T00:00:00Z"}
+    document = item("rate", None, collection="hugonnet-dh-dt", **ends)
+    (tmp_path / "rate.json").write_text(json.dumps(document))
+    for when, there in (("2010", 1), ("1999/2000", 1), ("2019/2024", 1), ("2021", 0), ("1999", 0)):
+        try:
+            assert len(search.scenes(BBOX, when, "hugonnet-dh-dt", tmp_path)) == there
+        except LookupError:
+            assert not there
+
+
 def test_khumbu_items_have_no_offset_left(data):
     items = list(real(data, "khumbu_stac/sentinel-2-l2a/*.json"))
     assert len(items) == 4

@@ -55,7 +55,7 @@ def test_counts_are_the_reference_s(data, system):
 def test_recipe_runs_to_its_end(system):
     recipe = system.recipe
     factors = [recipe.schedule(done, []) if recipe.schedule else 1.0 for done in np.linspace(0, 1, 400, endpoint=False)]
-    assert min(factors) > 0 and max(factors) <= 1
+    assert min(factors) >= 0 and 0.9 < max(factors) < 1.01
     with torch.device("meta"):
         network = system.network(len(system.inputs))
     assert recipe.patch % network.stride == 0
@@ -122,11 +122,11 @@ def through_predict(system: systems.System, folder) -> None:
     card = {"system": system.name, "mean": [0.5] * len(system.inputs), "std": [0.3] * len(system.inputs)}
     path.with_suffix(".json").write_text(json.dumps(card))
     window = system.window or max(64, 2 * network.stride)
-    layers = scene(system, window + 24)
+    layers = scene(system, window)  # two windows side by side
     front = predict.front(layers, system, path, window=window, progress=False).values
     assert np.isnan(front[:10, :10]).all() and np.isnan(front).sum() == 100
     assert np.nanmin(front) >= 0 and np.nanmax(front) <= 1
-    if system.zones:
+    if system.zones and networks.parameters(network) < SMALL:  # a large one's front is derived from its zones
         zones = predict.zones(layers, system, path, window=window, progress=False, clean=False)
         assert zones.zone.values.tolist() == list(system.zones)
         np.testing.assert_allclose(zones.sum("zone", skipna=False).values[~np.isnan(front)], 1, atol=1e-5)
@@ -244,6 +244,22 @@ def test_a_contour_s_loss_is_least_on_the_outline_and_blind_to_empty_patches():
     assert losses_front.line([right] * 3, known["truth"], known["seen"]) == pytest.approx(3 * on.item())
     empty = torch.zeros(2, 32, 32, dtype=torch.long)
     assert losses_front.line([right], empty, known["seen"]) == 0
+
+
+def test_a_contour_set_free_moves_onto_the_front():
+    """Vertices alone, by COBRA's loss and from its start, end where its maps show the ice and the front."""
+    known, cobra = halves(32, 12), systems.find("cobra")
+    vertices = torch.zeros(2, 64, 2, requires_grad=True)
+    optimiser = torch.optim.Adam([vertices], 0.05)
+    for _ in range(60):
+        loss = losses.total(cobra.loss, {"steps": [vertices], **known})
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+    found = systems.finish(cobra, {"vertices": vertices.detach(), "size": torch.tensor([32, 32])})
+    assert ((found["zones"][:, 0] > 0.5) == (known["truth"] == 0)).float().mean() > 0.98
+    near = found["front"][:, 0].argmax(dim=2).float()
+    assert (near - 11.5).abs().max() <= 1  # between the columns of ice and water
 
 
 def test_a_drawn_contour_is_traced_where_it_lies():

@@ -106,3 +106,51 @@ def test_out_of_domain_grows_with_the_distance():
     assert far[0] < 0.3 < 1 < far[1] < far[2]
     with pytest.raises(LookupError, match="swir16"):
         uncertainty.out_of_domain({"red": known["red"]}, known)
+
+
+def mapped_glaciers(seed, n):
+    """Glaciers of many sizes mapped with a margin that is off: by the system, by each glacier's light, and, in one of
+    ten, by snow. Mapped and true area, half-width of the buffer method for a pixel of 10 m."""
+    rng = np.random.default_rng(seed)
+    angle, radius = np.linspace(0, 2 * np.pi, 90, endpoint=False), np.exp(rng.normal(6.0, 0.7, n))
+    waves = sum(rng.normal(0, 0.12 / k, (n, 1)) * np.sin(k * angle + rng.uniform(0, 6, (n, 1))) for k in (2, 3, 5))
+    far = radius[:, None] * (1 + waves)
+    true = shapely.polygons(np.stack([far * np.cos(angle), far * np.sin(angle)], axis=-1))
+    off = rng.normal(1.0, 2.0, n) + np.where(rng.random(n) < 0.1, rng.gamma(2.0, 3.0, n), 0)
+    found = shapely.buffer(true, off)
+    table = uncertainty.area_interval(found, 10.0)
+    return table.area_m2.to_numpy(), shapely.area(true), (table.upper_m2 - table.area_m2).to_numpy()
+
+
+def test_conformal_intervals_cover_what_they_say_and_are_no_wider_than_buffers():
+    model = uncertainty.conformal(*mapped_glaciers(1, 1500))
+    found, true, half = mapped_glaciers(2, 4000)
+    table = uncertainty.conformal_interval(found, half, model)
+    covered = ((table.lower_m2 <= true) & (true <= table.upper_m2)).mean()
+    # sqrt(0.09 / 1500 + 0.09 / 4000) is 0.9 %: three of those
+    assert 0.87 < covered < 0.93
+    assert (table.upper_m2 - table.lower_m2).mean() < (2 * half).mean()
+    # mapped too large throughout, which a buffer cannot tell
+    assert model.low < 0 and abs(model.low) > model.high
+    assert (table.lower_m2 >= 0).all()
+
+
+@pytest.mark.parametrize("level", [0.5, 0.8, 0.95])
+def test_conformal_coverage_is_exact_on_average(level):
+    rng, covered = np.random.default_rng(6), []
+    for _ in range(2000):
+        errors = rng.standard_t(2, 60)  # heavy tails
+        model = uncertainty.conformal(np.zeros(59), errors[:59], np.ones(59), level)
+        covered.append(model.low <= errors[59] <= model.high)
+    # of 60 places for a newcomer; 2000 draws know it to 1.1 %
+    place = int(np.floor(60 * (1 - level) / 2 + 1e-9))
+    assert np.mean(covered) == pytest.approx(1 - 2 * place / 60, abs=0.034)
+
+
+def test_conformal_needs_enough_and_leaves_out_the_unknown():
+    with pytest.raises(ValueError, match=r"18 glaciers .* needs 19"):
+        uncertainty.conformal(np.zeros(18), np.zeros(18), np.ones(18))
+    with pytest.raises(ValueError, match="needs 39"):
+        uncertainty.conformal(np.zeros(38), np.zeros(38), np.ones(38), 0.95)
+    known = np.r_[np.arange(30.0), np.nan]
+    assert uncertainty.conformal(np.zeros(31), known, np.ones(31)).n == 30
