@@ -263,6 +263,6 @@ def timeline(scenes: pd.DataFrame, title: str = "") -> hv.Overlay:
     return hv.Overlay(points).opts(
         hooks=[maps.dress, dates, maps.key(marks)],
         title=title or f"{int(scenes['kept'].sum())} of {len(scenes)} scenes kept",
-        xlabel="Date", ylabel="Clear over the region (%)", ylim=(-4, 104), frame_width=1000,
+        xlabel="Date", ylabel="Clear (%)", ylim=(-4, 104), frame_width=1000,
         frame_height=230, padding=0.03, show_grid=True, show_legend=False,
     )  # fmt: skip

@@ -1,8 +1,8 @@
 """Where water and ice would flow on a DEM, and the snow that feeds a mapped ablation zone."""
 
+import functools
 import heapq
 
-import numba
 import numpy as np
 import xarray as xr
 
@@ -23,7 +23,7 @@ def accumulation(
     across, down = zones.odc.geobox.resolution.x, zones.odc.geobox.resolution.y
     towards, order = flow(clean.layer(layers, "elevation", "accumulation"), abs(float(down)), abs(float(across)))
     ice = clean.share(zones, names) >= 0.5
-    fed = _upstream(ice, snow, towards, order) & ~ice
+    fed = _compiled(_upstream)(ice, snow, towards, order) & ~ice
     return clean.reshare(zones, ("glacier",), fed, 1.0)
 
 
@@ -38,11 +38,18 @@ def flow(elevation: np.ndarray, down: float = 1.0, across: float = 1.0) -> tuple
     >>> flow(np.array([[9., 9, 9, 9], [9, 5, 1, 0], [9, 9, 9, 9]]))[0][1].tolist()
     [5, 6, 7, 7]
     """
-    towards, order, known = _flood(np.ascontiguousarray(elevation, dtype=float), float(down), float(across))
+    towards, order, known = _compiled(_flood)(np.ascontiguousarray(elevation, dtype=float), float(down), float(across))
     return towards, order[:known]
 
 
-@numba.njit(cache=True)
+@functools.cache
+def _compiled(function):
+    """`function` as machine code; numba takes 45 MB, and whoever imports the systems need not pay for it."""
+    import numba
+
+    return numba.njit(cache=True)(function)
+
+
 def _flood(elevation, down, across):
     rows, columns = elevation.shape
     filled = elevation.copy()
@@ -89,7 +96,6 @@ def _flood(elevation, down, across):
     return towards, order, known
 
 
-@numba.njit(cache=True)
 def _upstream(ice, snow, towards, order):
     fed = ice.copy()
     for cell in order:

@@ -57,13 +57,11 @@ def _built(job: Job, number: int) -> nn.Module:
     ensembles.allow_dropout(network, job.members.passes > 0)
     if job.compile:
         network = torch.compile(network)
-    if (job.mean[number], job.std[number]) == (job.mean[0], job.std[0]):
-        return network
-    return _Renormalised(network, job, number)
+    return network if job.alike else _Renormalised(network, job, number)
 
 
 class _Renormalised(nn.Module):
-    """A network of an ensemble that was trained with other statistics than the first."""
+    """A network of an ensemble whose members were trained with their own statistics: what is missing is its mean."""
 
     def __init__(self, network: nn.Module, job: Job, number: int):
         super().__init__()
@@ -73,7 +71,7 @@ class _Renormalised(nn.Module):
 
     def forward(self, x: Tensor) -> Mapping[str, Tensor]:
         """Terms of an input normalised for the first network."""
-        return self.network(x * self.scale + self.shift)
+        return self.network((x * self.scale + self.shift).nan_to_num_(0.0, 0.0, 0.0))
 
 
 def forget(key: str | None = None) -> None:
@@ -160,7 +158,9 @@ def _prepared(slab: np.ndarray, piece: Block, job: Job) -> tuple[Tensor, Tensor,
     some = x[0, :, *own].masked_fill(~seen[*own], torch.nan).double().flatten(1).numpy()
     there = np.isfinite(some)
     some = np.where(there, some, 0)
-    return x.nan_to_num_(0.0, 0.0, 0.0), seen, np.array([there.sum(1), some.sum(1), (some**2).sum(1)])
+    if job.alike:
+        x.nan_to_num_(0.0, 0.0, 0.0)
+    return x, seen, np.array([there.sum(1), some.sum(1), (some**2).sum(1)])
 
 
 def _batch(x: Tensor, cuts: list[tuple[slice, slice]], job: Job, seed: int) -> Tensor:

@@ -37,6 +37,11 @@ class Job:
     deterministic: bool = False
     seam: bool = False
 
+    @property
+    def alike(self) -> bool:
+        """Whether all networks are given the same normalised inputs."""
+        return len(set(zip(self.mean, self.std, strict=True))) == 1
+
 
 def weights(system: System, asked: str | Weights | Sequence[str | Weights] | None) -> tuple[Weights, ...]:
     """The rows of weights that are asked for; none where the system has none."""

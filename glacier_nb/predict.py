@@ -55,8 +55,9 @@ class Options:
     within: outlines (GeoDataFrame or GeoSeries), `buffer` metres wider; elsewhere nothing is read and the product is
     NaN. clear: bool (y, x), lazy or not; a window without a clear pixel is neither read nor predicted.
     precision: "float32", or "bfloat16" or "float16" where the device has them. symmetries: 1, 4, 8, or their numbers.
-    passes: of Monte-Carlo dropout, drawn by `seed`; both as the system's paper has them unless given. With several members (weights are members too) the product is
-    their mean, and its coordinate `spread` their standard deviation. compile: by torch, which costs a minute.
+    passes: of Monte-Carlo dropout, drawn by `seed`; both as the system's paper has them unless given. With several
+    members (weights are members too) the product is their mean, and its coordinate `spread` their standard deviation.
+    compile: by torch, which costs a minute.
     deterministic: the same bits on every run on the same device. plan: return the `plans.Plan`, predict nothing.
     """
 

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.optim import SGD, Adam, AdamW
 
 from glacier_nb import losses, losses_front, recipes, tracing
-from glacier_nb.networks import caffe, hookformer, hooknet, hooknet_pp
+from glacier_nb.networks import caffe, hooknet, later
 from glacier_nb.recipes import Recipe, System
 
 ZONES = ("rock", "glacier", "ocean")
@@ -148,7 +148,7 @@ ROWS = (
     _HOOKED(
         name="hookformer",
         citation="Wu et al. 2024, doi:10.1109/TGRS.2024.3368215",
-        network=hookformer.HookFormer,
+        network=later("hookformer.HookFormer"),
         loss=((losses_front.hooked, 1.0, {"each": 0.5, "deeper": 0.25}),),
         recipe=Recipe(
             patch=448,
@@ -166,7 +166,7 @@ ROWS = (
     _HOOKED(
         name="amd_hooknet_pp",
         citation="Wu et al. 2025, arXiv:2512.14639",
-        network=hooknet_pp.HookNetPlus,
+        network=later("hooknet_pp.HookNetPlus"),
         loss=((losses_front.hooked, 1.0, {"each": 1.0}), (losses_front.contrast, 0.5, {})),
         recipe=Recipe(
             patch=448,

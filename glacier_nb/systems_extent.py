@@ -5,11 +5,11 @@ import functools
 from torch.optim import Adam, AdamW
 
 from glacier_nb import clean, crf, drainage, losses, objects, recipes
+from glacier_nb.networks import later
 from glacier_nb.networks.chu2022 import AttentionDeepLab
 from glacier_nb.networks.fcdensenet import FCDenseNet
 from glacier_nb.networks.joined import Fusion, Stretched
 from glacier_nb.networks.obia_cnn import HeatMap
-from glacier_nb.networks.peng2023 import SwinTwins
 from glacier_nb.networks.r2unet import R2UNet
 from glacier_nb.networks.segnet import SegNet
 from glacier_nb.networks.smp import Smp
@@ -225,7 +225,7 @@ ROWS = (
             *("red", "green", "blue", "nir", "swir16", "ndvi", "ndwi", "ndsi"),
             *("vv_db", "vh_db", "elevation"),
         ),
-        network=SwinTwins,
+        network=later("peng2023.SwinTwins"),
         finish=recipes.exclusive_zones,
         zones=GLACIER,
         loss=((losses.dice, 1.0, {}), (losses.cross_entropy, 1.0, {})),

@@ -5,7 +5,7 @@ import functools
 from torch.optim import Adam, AdamW
 
 from glacier_nb import clean, losses, recipes
-from glacier_nb.networks import glavitu, glavitu_peers, resnest
+from glacier_nb.networks import glavitu, glavitu_peers, later
 from glacier_nb.networks.late_fusion import LateFusion
 from glacier_nb.recipes import Recipe, System
 
@@ -94,7 +94,7 @@ ROWS = (
     ),
     _maslov2024(
         name="glavitu_2024_deeplabv3plus_resnest101",
-        network=resnest.deeplab_2024,
+        network=later("resnest.deeplab_2024"),
         departs=f"as glavitu_2024; {_READ}: which layers have biases, and stage 2 joined without projection",
         reference_parameters=50_969_762,
         scores="IoU 0.877, mean over regions",

@@ -12,7 +12,6 @@ import numpy as np
 import pandas as pd
 import scipy.optimize
 import scipy.special
-import scipy.stats
 import shapely
 import xarray as xr
 
@@ -141,6 +140,8 @@ def theil_sen(time: np.ndarray | pd.Series, value: np.ndarray | pd.Series, level
     good = np.isfinite(years) & np.isfinite(value)
     if good.sum() < 3:
         raise ValueError(f"a trend needs three dated values, here are {good.sum()}: add dates")
+    import scipy.stats  # 23 MB that a worker need not carry
+
     slope, intercept, lower, upper = scipy.stats.theilslopes(value[good], years[good], alpha=level)
     p = scipy.stats.kendalltau(years[good], value[good]).pvalue
     return Trend(float(slope), float(lower), float(upper), float(intercept), float(p), int(good.sum()))

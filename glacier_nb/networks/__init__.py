@@ -39,6 +39,24 @@ def torchvision() -> types.ModuleType:
     return importlib.import_module("torchvision")
 
 
+class later:
+    """A network whose file is imported when the network is built, because timm, which it imports, takes 150 MB.
+
+    >>> later("threshold.Threshold")(1, value=0.4).stride
+    1
+    """
+
+    def __init__(self, place: str) -> None:
+        self.place = place
+
+    def __call__(self, *arguments, **options) -> torch.nn.Module:
+        file, name = self.place.split(".")
+        return getattr(importlib.import_module(f"glacier_nb.networks.{file}"), name)(*arguments, **options)
+
+    def __repr__(self) -> str:
+        return f"later({self.place!r})"
+
+
 def parameters(network: torch.nn.Module) -> int:
     """Number of trainable parameters.
 

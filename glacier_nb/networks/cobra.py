@@ -142,9 +142,9 @@ class Cobra(nn.Module):
     Input: `channels` (1 in the paper), 256 x 256 there. iterations: moves, all by one shared head. dropout: share of
     feature channels dropped in training (0.5; the paper samples with 0.2).
     forward: (batch, channel, y, x), y and x multiples of 32 -> vertices (batch, vertex, 2), the last positions, and
-    steps, a list of iterations + 1 such tensors from the start (all zero) to the last; size (2,), rows and columns of the
-    map. Coordinates are (row, column) in [-1, 1]; the pixel is (v + 1) * (size - 1) / 2. No gradient runs from one move
-    into the one before.
+    steps, a list of iterations + 1 such tensors from the start (all zero) to the last; size (2,), rows and columns of
+    the map. Coordinates are (row, column) in [-1, 1]; the pixel is (v + 1) * (size - 1) / 2. No gradient runs from one
+    move into the one before.
     52,770,464 trainable parameters at 1 channel.
     Source: Heidler et al. 2023, arXiv:2307.03461, and the layer list of its released definition.
     """
