@@ -74,6 +74,12 @@ class _Renormalised(nn.Module):
         return self.network((x * self.scale + self.shift).nan_to_num_(0.0, 0.0, 0.0))
 
 
+def plain(model: nn.Module) -> nn.Module:
+    """The network itself of one of `models`."""
+    model = model.network if isinstance(model, _Renormalised) else model
+    return getattr(model, "_orig_mod", model)  # what torch compiled
+
+
 def forget(key: str | None = None) -> None:
     """Free the networks of a job (None: of all), and the device's memory that they took."""
     with _lock:

@@ -272,8 +272,7 @@ def _network(job: Job) -> tuple[torch.nn.Module, int]:
 
     LookupError: it has something to learn and no weights. ValueError: its inputs cannot be normalised.
     """
-    network = forward.models(job)[0]
-    network = getattr(network, "_orig_mod", network)  # what torch compiled
+    network = forward.plain(forward.models(job)[0])
     if not job.weights and (count := networks.parameters(network)):
         raise LookupError(
             f"{job.system.name} has {count:,} parameters and no weights here:"

@@ -24,7 +24,7 @@ from pystac_client.stac_api_io import StacApiIO
 from pystac_client.warnings import PystacClientWarning
 from tqdm import tqdm
 
-from glacier_nb import files, provenance
+from glacier_nb import files, provenance, scaling
 from glacier_nb.providers import PROVIDERS, Provider, collection, provider_row
 from glacier_nb.sensors import SENSORS, Sensor, sensor_of, sensor_row
 
@@ -104,10 +104,13 @@ def newest(items: Iterable[pystac.Item]) -> list[pystac.Item]:
     """One item per acquisition: of Sentinel-2 processings of the same datastrip and tile, the latest baseline."""
     kept: dict = {}
     for item in items:
-        strip = re.search(r"_S(\d{8}T\d{6})_N([\d.]+)$", item.properties.get("s2:datastrip_id", ""))
+        about = item.assets.get("datastrip_metadata")  # Copernicus Data Space names the datastrip in an address alone
+        named = item.properties.get("s2:datastrip_id") or (about.href if about else "")
+        strip = re.search(r"_S(\d{8}T\d{6})(?=_N|/|$)", named)
         tile = item.properties.get("s2:mgrs_tile") or item.properties.get("grid:code")
         key = (tile, item.properties.get("platform"), strip[1]) if strip and tile else (item.id,)
-        rank = (strip[2] if strip else "", item.properties.get("s2:generation_time", ""), item.id)
+        made = item.properties.get("s2:generation_time") or item.properties.get("published", "")
+        rank = (scaling.baseline(item) or 0.0 if strip else 0.0, made, item.id)
         if key not in kept or kept[key][0] < rank:
             kept[key] = (rank, item)
     return [item for _, item in kept.values()]

@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 
 import pystac
 import pytest
@@ -98,6 +99,16 @@ def test_one_processing_of_each_acquisition():
     other_strip, other_tile = processed("strip", "02.12", "S20200801T101510"), processed("tile", "02.12", tile="32TMS")
     kept = search.newest([new, old, other_strip, other_tile])
     assert sorted(ids(kept)) == ["new", "strip", "tile"]
+
+
+def test_one_processing_of_each_acquisition_of_copernicus_data_space(data):
+    (one,) = real(data, "stac_other_providers/cdse/issue1043*.json")
+    old, strip = one.clone(), one.clone()
+    old.id, old.properties["processing:version"] = one.id.replace("N0500", "N0209"), "02.09"
+    strip.id = "another-strip"
+    about = strip.assets["datastrip_metadata"]
+    about.href = re.sub(r"_S\d{8}T\d{6}", "_S20200322T090000", about.href)
+    assert ids(search.newest([old, one, strip])) == [one.id, strip.id]
 
 
 @pytest.mark.parametrize(
