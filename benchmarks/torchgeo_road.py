@@ -60,7 +60,8 @@ def main(folder: str, weights: str) -> float:
             x = (batch["image"] / 10_000 - mean) / std
             found = net(torch.nan_to_num(x)).softmax(1)
             for bounds, values in zip(batch["bounds"], found, strict=True):
-                column, row = round((float(bounds[0]) - west) / PIXEL), round((north - float(bounds[4])) / PIXEL)
+                x_side, y_side, _ = bounds
+                column, row = round((x_side.start - west) / PIXEL), round((north - y_side.stop) / PIXEL)
                 place = (slice(max(row, 0), max(row, 0) + WINDOW), slice(column, column + WINDOW))
                 total[:, *place] += values * weight
                 share[place] += weight

@@ -8,7 +8,7 @@ import threading
 import time
 from dataclasses import dataclass, field
 
-from glacier_nb import ranges
+from glacier_nb import ranges, stored
 
 AGE = 600.0
 """Seconds after which a file is asked again whether it is the same."""
@@ -37,11 +37,12 @@ class File:
     def bring(self, start: int, size: int, patience: ranges.Patience, tally: ranges.Tally) -> list:
         """The pieces that hold `size` bytes from `start` on, those that are not here asked for now."""
         with self.lock:
+            size = min(size, self.total - start) if self.total else size
             found, here = [], start
             held = sorted((piece for piece in self.pieces if piece[0] < start + size and piece[1] > start), key=_first)
             for piece in [*held, (start + size, start + size, None)]:
                 if piece[0] > here:
-                    asked = ranges.apart(ranges.fetch, self.uri, here, piece[0] - here, patience, tally)
+                    asked = ranges.apart(_fetch, self.uri, here, piece[0] - here, patience, tally)
                     found.append((here, piece[0], asked))
                     self.pieces.append(found[-1])
                 if piece[2] is not None:
@@ -73,10 +74,17 @@ class File:
 def head(uri: str, size: int, patience: ranges.Patience, tally: ranges.Tally) -> File:
     """The file, its first `size` bytes here; OSError. What was kept of an old or changed one is let go."""
     file = _file(uri, patience)
+    if not file.total and patience.offline:
+        file.total, file.version = stored.newest(patience.folder, uri)
+        file.pieces += stored.pieces(patience.folder, uri, file.version)
     wait = file.bring(0, size, patience, tally)
     file.body(0, size, wait)
-    part = wait[0][2].result()
-    file.total, file.version = part.total, part.version
+    if not file.total:
+        part = wait[0][2].result()
+        with file.lock:
+            if not file.total and patience.folder:
+                file.pieces += stored.pieces(patience.folder, uri, part.version)
+            file.total, file.version = part.total, part.version
     return file
 
 
@@ -94,6 +102,18 @@ def several(file: File, wanted: list[tuple[int, int]], patience: ranges.Patience
     if failed is not None:
         raise failed
     return bodies
+
+
+def _fetch(uri: str, start: int, size: int, patience: ranges.Patience, tally: ranges.Tally) -> ranges.Part:
+    """Bytes from the network, which stay in the folder where there is one."""
+    if patience.offline:
+        raise OSError(
+            f"offline, and bytes {start} to {start + size} are not in {patience.folder!r}: run it online once"
+        )
+    part = ranges.fetch(uri, start, size, patience, tally)
+    if patience.folder:
+        stored.keep(patience.folder, uri, part)
+    return part
 
 
 def forget(uri: str | None = None) -> None:

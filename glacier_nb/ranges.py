@@ -5,6 +5,7 @@ import datetime as dt
 import functools
 import os
 import random
+import re
 import threading
 import time
 from collections.abc import Callable
@@ -42,22 +43,36 @@ class Patience:
     """Seconds after which no request is tried again."""
     keep: int = 96
     """Megabytes of fetched bytes that a process keeps, so that neighbouring blocks share what both touch."""
+    folder: str = ""
+    """Folder in which all fetched bytes stay, by address and version; empty: none."""
+    offline: bool = False
+    """Whether nothing but that folder is read: a run again without a network, to the same numbers."""
     at_once: int = 16
     """Requests to one host at the same time, in each process."""
 
     @classmethod
     def here(cls) -> "Patience":
-        """The defaults, or what the environment says. ValueError names a variable that is no positive number."""
+        """The defaults, or what the environment says. ValueError names a variable that cannot be meant so."""
         told = {}
         for one in fields(cls):
             if text := os.environ.get(name := f"GLACIER_NB_READ_{one.name.upper()}"):
-                try:
-                    told[one.name] = type(one.default)(text)
-                except ValueError:
-                    told[one.name] = 0
-                if told[one.name] <= 0:
-                    raise ValueError(f"{name}={text}: give a positive number, or unset it")
+                told[one.name] = value = _meant(text, one.default)
+                if value is None:
+                    wanted = {bool: "yes or no", str: "a folder"}.get(type(one.default), "a positive number")
+                    raise ValueError(f"{name}={text}: give {wanted}, or unset it")
         return cls(**told)
+
+
+def _meant(text: str, default: Any) -> Any:
+    """A setting of the environment in the type of its default, None where it is none."""
+    if isinstance(default, str):
+        return text
+    if isinstance(default, bool):
+        return {"yes": True, "true": True, "1": True, "no": False, "false": False, "0": False}.get(text.lower())
+    try:
+        return value if (value := type(default)(text)) > 0 else None
+    except ValueError:
+        return None
 
 
 @dataclass
@@ -181,7 +196,10 @@ def _once(url: str, collection: str | None, start: int, size: int, patience: Pat
     version = answer.headers.get("ETag") or answer.headers.get("Last-Modified")
     if answer.status_code == 200:  # a server without ranges sends the whole file
         return Part(start, body[start : start + size], len(body), version)
-    total = int(answer.headers["Content-Range"].rpartition("/")[2])
+    told = re.fullmatch(r"bytes (\d+)-\d+/(\d+)", answer.headers.get("Content-Range", ""))
+    if told is None or int(told[1]) != start:
+        raise Passing("another range came than was asked for")
+    total = int(told[2])
     if len(body) != min(size, total - start):
         raise Passing(f"cut off after {len(body)} of {min(size, total - start)} bytes")
     return Part(start, body, total, version)
@@ -244,7 +262,11 @@ def _token(collection: str, patience: Patience) -> str:
             raise Passing(f"token service: {answers.broken(error)}") from None
         if answer.status_code != 200:
             raise answers.refusal(answer)
-        said = answer.json()
-        ends = dt.datetime.fromisoformat(said["msft:expiry"].replace("Z", "+00:00")).timestamp()
-        _tokens[key] = said["token"], ends - min(60.0, (ends - time.time()) / 4)
-        return said["token"]
+        try:
+            said = answer.json()
+            ends = dt.datetime.fromisoformat(said["msft:expiry"].replace("Z", "+00:00")).timestamp()
+            token = str(said["token"])
+        except (ValueError, KeyError, TypeError):
+            raise OSError(f"the token service of {collection} gave no token and expiry") from None
+        _tokens[key] = token, ends - min(60.0, (ends - time.time()) / 4)
+        return token

@@ -265,10 +265,53 @@ def test_what_gdal_reads_by_itself_is_tried_again_too(scenes, monkeypatch):
             (folder / "late.tif").unlink()
 
 
+def test_a_run_is_made_again_without_a_network(scenes, tmp_path):
+    folder, items, whole = scenes
+    here = dataclasses.replace(QUICK, folder=str(tmp_path / "bytes"))
+    away = dataclasses.replace(here, offline=True)
+    plan = faults.Faults(lifetime=60)
+    with faults.files(folder, plan) as address:
+        moved = at(address, items)
+        for item in moved:
+            for asset in item.assets.values():
+                asset.href += "?sig=" + plan.token()[0].removeprefix("sig=")
+        assert same(load.cube(moved, GRID, ["red"], patience=here).compute(), whole[["red"]])
+        first = plan.counts["requests"]
+        kept.forget()
+        assert same(load.cube(moved, GRID, ["red"], patience=here).compute(), whole[["red"]])
+        assert plan.counts["requests"] - first == 6  # only whether each file is still the same
+    kept.forget()
+    again = load.cube(moved, GRID, ["red"], patience=away, chunks={"y": 100, "x": 100})  # other windows, the same bytes
+    assert same(again.compute(), whole[["red"]])
+    with pytest.raises(reads.ReadError, match=f"cannot read B12 of {DAYS[0]}: offline, and nothing of it"):
+        load.cube(moved, GRID, patience=away).swir22[0].compute()
+    told = b"".join(path.read_bytes() for path in (tmp_path / "bytes").rglob("facts.json"))
+    assert b"sig=" not in told and b"_B04.tif" in told
+
+
+def test_a_file_that_changed_is_read_anew(tmp_path):
+    rng, patience = np.random.default_rng(4), dataclasses.replace(QUICK, folder=str(tmp_path / "bytes"))
+    before, after = rng.uniform(0.01, 0.9, (2, *GRID.shape))  # noise: the end of the file is not in its beginning
+    one = test_load.sentinel2(tmp_path, "one", before, grid=GRID, **test_load.old())
+    with faults.files(tmp_path, faults.Faults()) as address:
+        ds = load.cube(at(address, [one]), GRID, ["red"], chunks={"y": 128, "x": 192}, patience=patience)
+        np.testing.assert_allclose(ds.red[0, :128, :192], before[:128, :192], atol=0.5e-4)
+        test_load.sentinel2(tmp_path, "one", after, grid=GRID)
+        np.testing.assert_allclose(ds.red[0, 384:, 576:], after[384:, 576:], atol=0.5e-4)
+        np.testing.assert_allclose(ds.red[0, :128, :192], after[:128, :192], atol=0.5e-4)
+        assert (reads.report(ds).attempts == 2).all()
+    kept.forget()
+    away = dataclasses.replace(patience, offline=True)
+    ds = load.cube(at(address, [one]), GRID, ["red"], chunks={"y": 128, "x": 192}, patience=away)
+    np.testing.assert_allclose(ds.red[0, 384:, 576:], after[384:, 576:], atol=0.5e-4)  # the newest version
+
+
 def test_the_environment_sets_the_patience(monkeypatch):
     monkeypatch.setenv("GLACIER_NB_READ_TIMEOUT", "2.5")
     monkeypatch.setenv("GLACIER_NB_READ_ATTEMPTS", "9")
-    assert reads.Patience.here() == reads.Patience(timeout=2.5, attempts=9)
+    monkeypatch.setenv("GLACIER_NB_READ_OFFLINE", "yes")
+    monkeypatch.setenv("GLACIER_NB_READ_FOLDER", "bytes")
+    assert reads.Patience.here() == reads.Patience(timeout=2.5, attempts=9, offline=True, folder="bytes")
     monkeypatch.setenv("GLACIER_NB_READ_DELAY", "soon")
     with pytest.raises(ValueError, match="GLACIER_NB_READ_DELAY=soon: give a positive number"):
         reads.Patience.here()
