@@ -163,11 +163,10 @@ def map_overlap(stack: xr.DataArray, weights: pathlib.Path, out: pathlib.Path) -
 
     step = WINDOW - 2 * HALO
     data = stack.data.rechunk((-1, step, step))
-    chunks = ((len(SYSTEM.zones),), *data.chunks[1:])
-    found = dask.array.map_overlap(
-        model, data, depth=(0, HALO, HALO), boundary="none", dtype="float32", trim=False, chunks=chunks
-    )
-    found = dask.array.overlap.trim_overlap(found, depth=(0, HALO, HALO), boundary="none")
+    depth = {0: 0, 1: HALO, 2: HALO}
+    wide = dask.array.overlap.overlap(data, depth, boundary="none")
+    found = wide.map_blocks(model, dtype="float32", chunks=((len(SYSTEM.zones),), *wide.chunks[1:]))
+    found = dask.array.overlap.trim_internal(found, depth, boundary="none")
     xr.Dataset({"zones": (("zone", "y", "x"), found.astype("float16"))}).to_zarr(out, mode="w", consolidated=False)
 
 

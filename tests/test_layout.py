@@ -10,13 +10,17 @@ import pytest
 PACKAGE = pathlib.Path(__file__).resolve().parents[1] / "glacier_nb"
 FLOORS = (
     {"answers", "crs", "gazetteer"},
-    {"blocks", "clean", "slabs", "cluster", "contours", "iceflow", "ledger", "losses", "maps", "metrics",
-     "mount", "namings", "networks", "overpass", "paths", "provenance", "providers", "ranges", "ranks", "readers", "relief", "sensors", "serve", "spectra",
-     "tables", "tasseled", "terminus", "truth", "uncertainty", "variograms", "vectorize", "windows"},
-    {"assembly", "ensembles", "selection", "sinks", "stored", "change", "charts", "contrast", "crf", "dems", "drainage", "faults", "files", "losses_front", "objects", "optical", "pages", "piecewise", "published",
-     "radar", "recipes", "records", "scaling", "screening", "shadows", "synthetic", "terrain", "textures", "tracing", "voids"},
-    {"article", "composite", "formulas", "imaging", "samples", "outliers", "kept", "plots", "sheets", "search", "systems_caffe", "systems_change",
-     "systems_extent", "systems_front", "systems_rock", "systems_sensors", "weights"},
+    {"blocks", "clean", "cluster", "contours", "iceflow", "ledger", "losses", "maps", "metrics", "mount", "namings",
+     "networks", "overpass", "paths", "provenance", "providers", "ranges", "ranks", "readers", "relief", "sensors",
+     "serve", "slabs", "spectra", "tables", "tasseled", "terminus", "truth", "uncertainty", "variograms", "vectorize",
+     "windows"},
+    {"assembly", "change", "charts", "contrast", "crf", "dems", "drainage", "ensembles", "faults", "files",
+     "losses_front", "objects", "optical", "pages", "piecewise", "published", "radar", "recipes", "records",
+     "scaling", "screening", "selection", "shadows", "sinks", "stored", "synthetic", "terrain", "textures", "tracing",
+     "voids"},
+    {"article", "composite", "formulas", "imaging", "kept", "outliers", "plots", "samples", "search", "sheets",
+     "systems_caffe", "systems_change", "systems_extent", "systems_front", "systems_rock", "systems_sensors",
+     "weights"},
     {"datasets", "elevation", "features", "remote", "thinning"},
     {"attributes", "guards", "inventories", "reads", "systems"},
     {"jobs", "regions", "resources", "stacks"},
@@ -27,9 +31,9 @@ FLOORS = (
     {"tour"},
     {"__main__"},
 )  # fmt: skip
-USE_TORCH = {"contours", "ensembles", "forward", "jobs", "plans", "workers", "losses", "losses_front", "networks", "patches", "predict", "recipes", "systems",
-             "systems_caffe", "systems_change", "systems_extent", "systems_front", "systems_rock",
-             "systems_sensors", "train", "trials", "weights"}  # fmt: skip
+USE_TORCH = {"contours", "ensembles", "forward", "jobs", "losses", "losses_front", "networks", "patches", "plans",
+             "predict", "recipes", "systems", "systems_caffe", "systems_change", "systems_extent", "systems_front",
+             "systems_rock", "systems_sensors", "train", "trials", "weights", "workers"}  # fmt: skip
 FORBIDDEN = {"utils", "core", "base", "common", "config", "pipeline", "manager"}
 FILES = sorted(p for p in PACKAGE.rglob("*.py") if p.name != "__init__.py" or p.parent.name == "networks")
 
