@@ -34,6 +34,10 @@ test: .venv/.installed  ## the tests (20 minutes at most on two cores)
 test-slow: .venv/.installed  ## what takes minutes: five unseen seeds, training, memory
 	$(bin)/python -m pytest -m slow $(ARGS)
 
+bench: .venv/.installed  ## measure again what benchmarks/README.md says: reads, inference, change (an hour, on an idle machine)
+	@mkdir -p $(OUT)
+	for one in reads predict change; do $(bin)/python benchmarks/$$one.py --json | tee $(OUT)/$$one.json; done
+
 check: .venv/.installed  ## style of code and notebooks
 	$(bin)/ruff check .
 	$(bin)/ruff format --check .
