@@ -91,7 +91,7 @@ def items(address: str, scenes: int) -> list[pystac.Item]:
 class Server:
     """A range server with faults, in a process of its own."""
 
-    def __init__(self, folder: pathlib.Path, plan: faults.Faults, **changes) -> None:
+    def __init__(self, folder: pathlib.Path, plan: faults.Faults) -> None:
         context = multiprocessing.get_context("spawn")
         self.pipe, there = context.Pipe()
         facts = {"latency": plan.latency, "share": plan.share, "hang": plan.hang, "lifetime": plan.lifetime}
@@ -263,7 +263,7 @@ def composites(folder: pathlib.Path, numbers: list[int]) -> dict:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--json", action="store_true", help="print one JSON object only")
-    parser.add_argument("--quick", action="store_true", help="a small run of a minute, for a look")
+    parser.add_argument("--quick", action="store_true", help="a small run of a few minutes, for a look")
     parser.add_argument("--scenes", type=int, help="scenes of the clean and the faulty run (full: 60 s or more)")
     given = parser.parse_args()
     scenes = given.scenes or (8 if given.quick else 80)

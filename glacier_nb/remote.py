@@ -52,7 +52,9 @@ def ours(uri: str, gdal: dict[str, Any]) -> bool:
     return there and not any(key in gdal or key in os.environ for key in OWN_WAY)
 
 
-_FINAL = re.compile(r"response code: 4(0[0134]|10)|NoSuch|AccessDenied|InvalidAccessKey|SignatureDoesNotMatch|does not exist")
+_FINAL = re.compile(
+    r"response code: 4(0[0134]|10)|NoSuch|AccessDenied|InvalidAccessKey|SignatureDoesNotMatch|does not exist"
+)
 _UNSURE = re.compile("not recognized|IReadBlock|TIFF")
 _NEVER_KEPT = "/vsicurl/:/vsis3/:/vsigs/:/vsiaz/:/vsiadls/:/vsioss/:/vsiswift/"
 

@@ -190,6 +190,12 @@ def test_the_graph_grows_with_blocks_and_not_with_scenes(scenes, monkeypatch):
     assert sizes[64, 3] == sizes[64, 9] > sizes[1024, 3] == sizes[1024, 9]
 
 
+def test_a_composite_is_made_on_a_worker_process(scenes):
+    items, grid = scenes
+    lazy = composite.late_summer(load.stack(items, grid), 2021)
+    xr.testing.assert_equal(lazy.compute(scheduler="processes", num_workers=1), lazy.compute(scheduler="sync"))
+
+
 def test_what_was_lost_stays_known(scenes, tmp_path):
     items, grid = scenes
     broken = [item.clone() for item in items]
