@@ -8,11 +8,12 @@ The network is a U-Net with a ResNet-34 on six bands; agreement is measured with
 forward runs the same windows, overlap included, on tensors in memory, by one thread a core or all threads at once,
 whichever is faster. torchgeo is asked in an environment of its own, as its users install it:
 
-    python -m venv .cache/peers && .cache/peers/bin/pip install torch==2.13.0 torchgeo dask xarray
+    python -m venv .cache/peers && .cache/peers/bin/pip install torch==2.13.0 torchgeo requests
 """
 
 import argparse
 import concurrent.futures
+import contextlib
 import dataclasses
 import functools
 import json
@@ -359,7 +360,10 @@ def main(argv: list[str] | None = None) -> int:
         once(pathlib.Path(folder), int(side), pathlib.Path(out), pathlib.Path(count))
         return 0
     side = arguments.side or (1024 if arguments.quick else 2560)
-    with tempfile.TemporaryDirectory(prefix="glacier_nb-") as temporary:
+    with (
+        tempfile.TemporaryDirectory(prefix="glacier_nb-") as temporary,
+        contextlib.redirect_stdout(sys.stderr),
+    ):
         found = measure(pathlib.Path(temporary), side, 1 if arguments.quick else 5, arguments.peers)
     print(json.dumps(found) if arguments.json else "\n".join(f"{key:>32}  {value}" for key, value in found.items()))
     return 0

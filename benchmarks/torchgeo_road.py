@@ -1,7 +1,7 @@
 """The work of `predict.py` as torchgeo's users do it; run by that script in torchgeo's own environment.
 
-A RasterDataset over the scene's files, a GridGeoSampler with the same windows and overlap, a DataLoader with one worker,
-the network in float32 and blended windows stitched in memory, then written. Prints seconds, imports not counted.
+A RasterDataset over the scene's files, a GridGeoSampler with the same windows and overlap, a DataLoader with one
+worker, the network in float32, blended windows stitched in memory and written. Prints seconds, imports not counted.
 """
 
 import json
