@@ -1,6 +1,7 @@
 """One window of one asset: tried again where that may help, made physical; a failure by name, a loss on record."""
 
 import time
+import warnings
 from dataclasses import asdict, dataclass, replace
 from urllib.parse import quote, urlsplit
 
@@ -18,6 +19,11 @@ from glacier_nb import ledger, ranges, remote
 from glacier_nb.ledger import ReadError, ReadReport, report, settle
 from glacier_nb.ranges import Patience
 from glacier_nb.remote import GDAL, clean
+
+# odc.loader warps into an array that rasterio wraps as a file without a place: nothing is wrong with the image
+warnings.filterwarnings(
+    "ignore", "Dataset has no geotransform", rasterio.errors.NotGeoreferencedWarning, "rasterio.warp"
+)
 
 __all__ = (
     "GDAL",
