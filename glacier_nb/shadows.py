@@ -7,8 +7,6 @@ import pyproj
 import xarray as xr
 from odc.geo.geobox import GeoBox
 
-from glacier_nb import spectra
-
 
 def cast(elevation: xr.DataArray, time: np.datetime64, geobox: GeoBox | None = None) -> np.ndarray:
     """Where the sun was behind terrain (bool, y, x) at a time (UTC), on all of the grid or on a part of it.
@@ -16,6 +14,8 @@ def cast(elevation: xr.DataArray, time: np.datetime64, geobox: GeoBox | None = N
     elevation: metres, y, x, on a projected grid; NaN casts no shadow. The sun is where it stands over the middle of
     the grid (Cooper's declination), its azimuth turned to the grid's own north. All is dark where it is down.
     """
+    from glacier_nb import spectra  # numba, which it brings, takes 50 MB: only where a shadow is asked for
+
     whole, part = elevation.odc.geobox, geobox or elevation.odc.geobox
     ((longitude, latitude),) = whole.extent.centroid.to_crs("EPSG:4326").points
     azimuth, height = spectra.sun(longitude, latitude, np.datetime64(time, "s"))

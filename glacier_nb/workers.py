@@ -72,7 +72,7 @@ def _there(layers: xr.DataArray, job: Job, pieces: Sequence[Block], client: dist
     """Blocks predicted on the client's workers, in their order; one that was lost with its worker is done again."""
     beside = cluster.threads_beside(client)
     remote = Remote(client, layers, [piece.extent for piece in pieces])
-    flight = 2 * sum(client.nthreads().values()) + 2
+    flight = sum(client.nthreads().values()) + 2
 
     def submit(number: int) -> distributed.Future:
         return client.submit(_on_worker, *remote.parts(number), pieces[number], job, beside, pure=False)
