@@ -13,6 +13,8 @@ import distributed
 CGROUPS = (pathlib.Path("/sys/fs/cgroup/cpu.max"), pathlib.Path("/sys/fs/cgroup/cpu/cpu.cfs_quota_us"))
 """Where a container's share of the CPUs is written: cgroup 2 in one file, cgroup 1 with the period beside it."""
 
+LOOPBACK = "://127.0.0.1"
+
 ENVIRONMENT = {
     "GDAL_CACHEMAX": "64",  # MB in each process; GDAL's own default is 5 % of the host's memory
     "GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR",
@@ -67,7 +69,8 @@ def client(
     start = STARTS[where](workers, threads, memory, **options) if where in STARTS else contextlib.nullcontext(where)
     with start as scheduler:
         try:
-            session = distributed.Client(scheduler, timeout=timeout)
+            near = where == "local" or LOOPBACK in where  # arrays go past the scheduler where workers can be reached
+            session = distributed.Client(scheduler, timeout=timeout, direct_to_workers=near or None)
         except (OSError, TimeoutError) as error:
             raise ConnectionError(f"no Dask scheduler answers at {where}: {type(error).__name__}; start one") from None
         with session:
