@@ -22,7 +22,7 @@ GDAL = {
     "GDAL_HTTP_RETRY_DELAY": "0.5",
     "GDAL_HTTP_MERGE_CONSECUTIVE_RANGES": "YES",
     "GDAL_INGESTED_BYTES_AT_OPEN": "32768",
-    "GDAL_CACHEMAX": 256 * 2**20,  # rasterio passes bytes on; the default is 5 % of the memory, in each process
+    "GDAL_CACHEMAX": 64 * 2**20,  # rasterio passes bytes on; the default is 5 % of the memory, in each process
 }
 """Settings of every read; what the caller set with `odc.stac.configure_rio` or a rasterio Env goes before them."""
 
