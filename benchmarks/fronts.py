@@ -15,33 +15,33 @@ import sys
 import geopandas as gpd
 import pandas as pd
 
-from glacier_nb import readers, terminus
+from glacier_nb import crs, readers, regions, terminus
 
 DATES = ("time", "date", "datetime", "src_date", "img_date", "acq_date", "date_", "year")
-POLAR = {True: "EPSG:3413", False: "EPSG:3031"}
 
 
-def table(path: pathlib.Path, crs: str | None) -> gpd.GeoDataFrame:
+def table(path: pathlib.Path, code: str | None) -> gpd.GeoDataFrame:
     """A vector file with a CRS; ValueError where it has none and none is given."""
     path = readers.there(path)
     frame = gpd.read_parquet(path) if path.suffix == ".parquet" else gpd.read_file(path)
-    frame = frame if frame.crs is not None or crs is None else frame.set_crs(crs)
+    frame = frame if frame.crs is not None or code is None else frame.set_crs(code)
     if frame.crs is None:
         raise ValueError(f"{path.name} has no CRS: give it with --crs, as EPSG:3413")
     return frame
 
 
 def metric(frame: gpd.GeoDataFrame) -> str:
-    """The CRS to measure in: the frame's own if it is in metres and no web map, else UTM, or polar past 75 degrees."""
-    if not frame.crs.is_geographic and frame.crs.to_epsg() != 3857:
-        return str(frame.crs)
-    _, south, _, north = frame.to_crs("EPSG:4326").total_bounds
-    return POLAR[south > 0] if max(abs(south), abs(north)) > 75 else str(frame.estimate_utm_crs())
+    """The CRS to measure in: the frame's own if it is in metres and no web map, else the one that regions take."""
+    try:
+        crs.metres(frame)
+    except ValueError:
+        return regions.place(frame).crs
+    return str(frame.crs)
 
 
-def fronts(path: pathlib.Path, crs: str | None) -> gpd.GeoDataFrame:
+def fronts(path: pathlib.Path, code: str | None) -> gpd.GeoDataFrame:
     """Dated fronts: rgi_id, time, geometry; the parts of one date and glacier are one front."""
-    frame = table(path, crs)
+    frame = table(path, code)
     known = {column.lower(): column for column in frame.columns}
     found = next((known[name] for name in DATES if name in known), None)
     if found is None:

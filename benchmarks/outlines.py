@@ -16,11 +16,11 @@ import geopandas as gpd
 import numpy as np
 import pandas as pd
 import pyogrio
-import pyproj
 import shapely
 from tqdm import tqdm
 
 from glacier_nb import readers
+from glacier_nb.crs import on_globe
 
 NAMES = ("name", "glac_name", "glacier", "id", "fid")
 DATES = ("year", "date", "datetime", "img_date")
@@ -52,9 +52,8 @@ def measure(frame: gpd.GeoDataFrame) -> dict:
     wrong = ~frame.is_valid & frame.geometry.notna()
     frame = frame.assign(geometry=np.where(wrong, shapely.make_valid(frame.geometry.array), frame.geometry.array))
     frame = gpd.GeoDataFrame(frame, geometry="geometry", crs=frame.crs)
-    globe = pyproj.Geod(ellps="WGS84")
     shapes = tqdm(frame.to_crs("EPSG:4326").geometry, "outlines", delay=2, leave=False, file=sys.stderr)
-    frame["area"] = [_area(globe, shape) / 1e6 for shape in shapes]
+    frame["area"] = [on_globe(shape)[0] / 1e6 for shape in shapes]
     day = pd.to_datetime(frame["time"]).dt.strftime("%Y-%m-%d").fillna("unknown")
     by = frame.assign(day=day, analysis=frame.get("analysis", 0)).groupby(["rgi_id", "day", "analysis"])["area"].sum()
     by = by.groupby(["day", "rgi_id"]).mean()  # of several analyses of one image
@@ -64,17 +63,6 @@ def measure(frame: gpd.GeoDataFrame) -> dict:
         "invalid_fixed": int(wrong.sum()),
         "by_date": by.groupby("day").sum().round(6).to_dict(),
     }
-
-
-def _area(globe: pyproj.Geod, shape: shapely.Geometry | None) -> float:
-    """Square metres of a geometry in lon/lat, whatever the order of its vertices; lines and points have none."""
-    parts = [] if shape is None else shapely.get_parts(shapely.get_parts([shape]))
-    rings = [part for part in parts if part.geom_type == "Polygon"]
-    return sum(
-        abs(globe.geometry_area_perimeter(shapely.Polygon(part.exterior))[0])
-        - sum(abs(globe.geometry_area_perimeter(shapely.Polygon(hole))[0]) for hole in part.interiors)
-        for part in rings
-    )
 
 
 def main() -> None:

@@ -4,7 +4,6 @@ import exactextract
 import geopandas as gpd
 import numpy as np
 import pandas as pd
-import pyproj
 import shapely
 import xarray as xr
 from exactextract.raster import NumPyRasterSource
@@ -41,7 +40,7 @@ def attributes(
     sector = np.where(angle.isna() | flat, 9, np.floor((angle + 22.5) % 360 / 45) + 1).astype(int)
     round_earth = outlines.to_crs("EPSG:4326")
     centre = round_earth.representative_point()
-    globe = [_on_globe(shape) for shape in round_earth.geometry]
+    globe = [crs.on_globe(shape) for shape in round_earth.geometry]
     lines = longest(here, elevation, progress)
     pixel = abs(elevation.odc.geobox.resolution.x * elevation.odc.geobox.resolution.y)
     ends = gpd.GeoSeries([_last(line) for line in lines], crs=here.crs).to_crs("EPSG:4326")
@@ -134,17 +133,6 @@ def zonal(layer: xr.DataArray, shapes: gpd.GeoDataFrame, ask: list[str]) -> pd.D
     source = NumPyRasterSource(values, left, bottom, right, top, nodata=np.nan, srs_wkt=shapes.crs.to_wkt())
     frame = shapes[["geometry"]].reset_index(drop=True)
     return exactextract.exact_extract(source, frame, ask, output="pandas")
-
-
-def _on_globe(shape: shapely.Geometry | None) -> tuple[float, float]:
-    """Area (m2) and perimeter (m) of a lon/lat shape on WGS 84, whatever the order of its vertices."""
-    globe, area, length = pyproj.Geod(ellps="WGS84"), 0.0, 0.0
-    for part in [] if shape is None else shapely.get_parts(shape):
-        outer, around = globe.geometry_area_perimeter(shapely.Polygon(part.exterior))
-        holes = [globe.geometry_area_perimeter(shapely.Polygon(hole)) for hole in part.interiors]
-        area += abs(outer) - sum(abs(hole) for hole, _ in holes)
-        length += around + sum(edge for _, edge in holes)
-    return area, length
 
 
 def _last(line: shapely.LineString | None) -> shapely.Point | None:

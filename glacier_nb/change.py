@@ -185,9 +185,8 @@ def _meet(shapes: np.ndarray, view: shapely.Geometry) -> np.ndarray:
     GEOS leaves those in a collection, and no collection of areas and lines can be intersected again.
     """
     found = shapely.intersection(shapes, view)
-    for n in np.flatnonzero(~np.isin(shapely.get_type_id(found), (3, 6))):  # neither polygon nor multipolygon
-        parts = shapely.get_parts(shapely.get_parts(found[n]))  # a collection may hold multipolygons
-        found[n] = shapely.multipolygons(parts[shapely.get_type_id(parts) == 3])
+    mixed = ~np.isin(shapely.get_type_id(found), (3, 6))  # neither polygon nor multipolygon
+    found[mixed] = vectorize.gather(found[mixed], np.arange(mixed.sum()))
     return found
 
 

@@ -3,6 +3,7 @@
 import geopandas as gpd
 import numpy as np
 import pyproj
+import shapely
 from odc.geo.geobox import GeoBox
 
 
@@ -34,3 +35,20 @@ def scale(frame: gpd.GeoDataFrame | gpd.GeoSeries) -> np.ndarray:
     lon, lat = degrees.transform((box[:, 0] + box[:, 2]) / 2, (box[:, 1] + box[:, 3]) / 2)
     areal = np.asarray(pyproj.Proj(frame.crs).get_factors(lon, lat).areal_scale)
     return np.where(np.isfinite(areal) & (np.abs(areal - 1) > 0.002), areal, 1.0)
+
+
+def on_globe(shape: shapely.Geometry | None) -> tuple[float, float]:
+    """Area (m2) and perimeter (m) of a lon/lat shape on WGS 84, however its rings are wound; 0 of lines and points.
+
+    >>> area, around = on_globe(shapely.box(0, 0, 1, 1))
+    >>> round(area / 1e6), round(around / 1e3)
+    (12309, 444)
+    """
+    globe, area, length = pyproj.Geod(ellps="WGS84"), 0.0, 0.0
+    for part in [] if shape is None else shapely.get_parts(shapely.get_parts([shape])):
+        if part.geom_type == "Polygon":
+            outer, around = globe.geometry_area_perimeter(shapely.Polygon(part.exterior))
+            holes = [globe.geometry_area_perimeter(shapely.Polygon(hole)) for hole in part.interiors]
+            area += abs(outer) - sum(abs(hole) for hole, _ in holes)
+            length += around + sum(edge for _, edge in holes)
+    return area, length

@@ -91,7 +91,7 @@ def split(outlines: gpd.GeoDataFrame, divides: gpd.GeoDataFrame, margins: np.nda
     key.insert(0, "rgi_id", divides.rgi_id.to_numpy()[j])
     group = key.groupby(["rgi_id", *carried], dropna=False).ngroup().to_numpy()
     rows = key.iloc[np.unique(group, return_index=True)[1]].reset_index(drop=True)
-    frame = gpd.GeoDataFrame(rows, geometry=_gather(pieces, group), crs=outlines.crs)
+    frame = gpd.GeoDataFrame(rows, geometry=gather(pieces, group), crs=outlines.crs)
     ground = scale(frame)
     frame["area_m2"] = frame.area / ground
     frame["margin_m"] = np.bincount(group, shapely.length(edges), len(frame)) / np.sqrt(ground)
@@ -276,11 +276,11 @@ def _valid(shapes: gpd.GeoSeries | np.ndarray) -> np.ndarray:
     """Geometries as an array with each invalid or mixed one made polygons again."""
     shapes = np.array(shapes, dtype=object)
     wrong = ~shapely.is_valid(shapes) | ~np.isin(shapely.get_type_id(shapes), (3, 6))
-    shapes[wrong] = _gather(shapely.make_valid(shapes[wrong]), np.arange(wrong.sum()))
+    shapes[wrong] = gather(shapely.make_valid(shapes[wrong]), np.arange(wrong.sum()))
     return shapes
 
 
-def _gather(shapes: np.ndarray, group: np.ndarray) -> np.ndarray:
+def gather(shapes: np.ndarray, group: np.ndarray) -> np.ndarray:
     """One MultiPolygon per group, numbered from 0 without gaps, of all polygons among its shapes."""
     gathered = np.full(group.max() + 1 if len(group) else 0, shapely.MultiPolygon(), dtype=object)
     parts, i = shapely.get_parts(shapes, return_index=True)
