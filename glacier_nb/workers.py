@@ -3,6 +3,7 @@
 import concurrent.futures
 import contextlib
 import itertools
+import uuid
 from collections import deque
 from collections.abc import Iterator, Sequence
 
@@ -10,6 +11,7 @@ import distributed
 import numpy as np
 import torch
 import xarray as xr
+from distributed.protocol import pickle
 
 from glacier_nb import cluster, forward
 from glacier_nb.forward import Done
@@ -74,8 +76,12 @@ def _there(layers: xr.DataArray, job: Job, pieces: Sequence[Block], client: dist
     remote = Remote(client, layers, [piece.extent for piece in pieces])
     flight = sum(client.nthreads().values()) + 2
 
+    packed = pickle.dumps((job, beside))
+
     def submit(number: int) -> distributed.Future:
-        return client.submit(_on_worker, *remote.parts(number), pieces[number], job, beside, pure=False)
+        given = (packed, *remote.parts(number), pieces[number])
+        key = f"{job.system.name}-{number}-{uuid.uuid4().hex}"
+        return client.submit(cluster.unpacked, __name__, "_on_worker", *given, key=key)
 
     numbers = iter(range(len(pieces)))
     waiting = deque((number, submit(number)) for number in itertools.islice(numbers, flight))
@@ -106,7 +112,7 @@ def _there(layers: xr.DataArray, job: Job, pieces: Sequence[Block], client: dist
             client.run(forward.forget, job.key, on_error="ignore")
 
 
-def _on_worker(parts: list[np.ndarray], targets: list, piece: Block, job: Job, beside: dict[str, int]) -> Done:
+def _on_worker(job: Job, beside: dict[str, int], parts: list[np.ndarray], targets: list, piece: Block) -> Done:
     """`forward.block` with this worker's share of its host's cores."""
     worker = distributed.get_worker()
     threads = beside.get(worker.address, worker.state.nthreads)  # a worker that came later speaks for itself

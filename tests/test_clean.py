@@ -70,6 +70,21 @@ def test_cleaning_twice_changes_nothing_more():
         xr.testing.assert_allclose(step(once, 500), once)
 
 
+@pytest.mark.parametrize("size", [3, 5])
+def test_median_is_that_of_the_seen_pixels_around(size):
+    rng = np.random.default_rng(size)
+    zones = draw("\n".join(["r" * 13] * 11).replace("\n", " "))
+    values = rng.dirichlet(np.ones(zones.sizes["zone"]), (11, 13)).transpose(2, 0, 1).astype("float32")
+    values[:, rng.random((11, 13)) < 0.2] = np.nan
+    reach = size // 2
+    expected = np.full_like(values, np.nan)
+    for zone, y, x in zip(*np.nonzero(~np.isnan(values)), strict=True):
+        around = values[zone, max(0, y - reach) : y + reach + 1, max(0, x - reach) : x + reach + 1]
+        expected[zone, y, x] = np.nanmedian(around)
+    expected *= values.sum(0) / expected.sum(0)
+    np.testing.assert_allclose(clean.median(zones.copy(data=values), size).values, expected, rtol=1e-6)
+
+
 def test_median_drops_what_is_thinner_than_half_its_size():
     assert picture(clean.median(draw("rrrrr rrgrr rrrrr"))) == "rrrrr rrrrr rrrrr"
     straight = "ggrrr ggrrr ggrrr"
