@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from glacier_nb import ensembles, systems
+from glacier_nb import ensembles, networks, systems
 from glacier_nb import weights as trained
 from glacier_nb.jobs import PRECISIONS, Job
 from glacier_nb.windows import Block
@@ -54,6 +54,10 @@ def _built(job: Job, number: int) -> nn.Module:
         network = build(len(job.system.inputs))
     network = trained.load(network, row) if row is not None else network
     network = network.eval().to(device(), memory_format=torch.channels_last)
+    if row is not None and not job.members.passes:
+        side = job.system.window or 2 * max(32, getattr(network, "stride", 1))
+        with torch.random.fork_rng([]):
+            network = networks.folded(network, torch.randn(1, len(job.system.inputs), side, side, device=device()))
     ensembles.allow_dropout(network, job.members.passes > 0)
     if job.compile:
         network = torch.compile(network)
