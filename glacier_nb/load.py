@@ -112,10 +112,13 @@ def elevation(
     time: str | dt.datetime | None = None,
     provider: str = "planetary-computer",
     chunks: dict[str, int] | None = None,
+    missing: str = "raise",
+    patience: reads.Patience | None = None,
 ) -> xr.DataArray:
     """Elevation (m, float32, dims y, x) on `geobox`: the tiles of one date as a mosaic, hairline seams closed.
 
-    Of several dates the one nearest to `time` is taken, or else the latest; attrs["time"] says which.
+    Of several dates the one nearest to `time` is taken, or else the latest; attrs["time"] says which. `missing` and
+    `patience` as in `cube`; with missing="report" the coordinate `lost` (bool) says where a read failed.
     """
     dates: dict[dt.date, list] = {}
     for item in items:
@@ -123,7 +126,7 @@ def elevation(
     if not dates:
         raise LookupError("no elevation items: search for sensor cop-dem-glo-30 or nasadem over the region")
     date = max(dates) if time is None else min(dates, key=lambda date: abs(date - pd.Timestamp(time).date()))
-    ds = cube(dates[date], geobox, ["elevation"], provider, chunks)
+    ds = cube(dates[date], geobox, ["elevation"], provider, chunks, missing, patience)
     tiles = ds.elevation.mean("time").astype("float32") if ds.sizes["time"] > 1 else ds.elevation.isel(time=0)
     closed = tiles.copy(data=da.map_overlap(_close_seams, tiles.data, depth=4, boundary="none", dtype="float32"))
     closed.attrs = {
@@ -131,7 +134,10 @@ def elevation(
         "long_name": "elevation",
         "time": str(date),
         "items": sorted(i.id for i in dates[date]),
+        ledger.KEY: ds.attrs[ledger.KEY],
     }
+    if "lost" in ds:
+        closed = closed.assign_coords(lost=ds.lost.any("time") & tiles.isnull())
     return closed.drop_vars(["time", "item"], errors="ignore").rename("elevation")
 
 
@@ -140,13 +146,22 @@ def elevation_rate(
     geobox: GeoBox,
     provider: str = "planetary-computer",
     chunks: dict[str, int] | None = None,
+    missing: str = "raise",
+    patience: reads.Patience | None = None,
 ) -> xr.DataArray:
-    """`dh_dt` (m a-1, dims y, x): elevation of the last date less that of the first, over the years between."""
+    """`dh_dt` (m a-1, dims y, x): elevation of the last date less that of the first, over the years between.
+
+    `missing` and `patience` as in `elevation`. ValueError: items of one date only.
+    """
     items = list(items)
     dates = sorted({_moment(item).date() for item in items})
     if len(dates) < 2:
         raise ValueError(f"elevation items of {len(dates)} date: dh/dt needs two, search over more years")
-    first, last = (elevation(items, geobox, str(date), provider, chunks) for date in (dates[0], dates[-1]))
+    first, last = (
+        elevation(items, geobox, str(date), provider, chunks, missing, patience) for date in (dates[0], dates[-1])
+    )
+    if "lost" in first.coords:
+        first, last = (one.assign_coords(lost=first.lost | last.lost) for one in (first, last))
     rate = (last - first) / np.float32((dates[-1] - dates[0]).days / 365.25)
     attrs = {"units": "m a-1", "long_name": "elevation change rate", "from": str(dates[0]), "to": str(dates[-1])}
     return rate.rename("dh_dt").assign_attrs(attrs)

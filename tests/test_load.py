@@ -227,6 +227,22 @@ def test_elevation_is_a_mosaic_of_one_date_without_seams(heights):
         load.elevation([], grid)
 
 
+def test_a_tile_of_elevation_that_cannot_be_read_is_lost_by_name(heights):
+    grid = GeoBox.from_bbox((10.005, 46.005, 10.095, 46.045), crs="EPSG:4326", resolution=0.001).to_crs(
+        CRS, resolution=30
+    )
+    whole = load.elevation(heights, grid).compute()
+    heights[2].assets["data"].href += ".gone"
+    with pytest.raises(reads.ReadError, match="cannot read data of 2021-0"):
+        load.elevation(heights, grid).compute()
+    half = load.elevation(heights, grid, missing="report").compute()
+    assert half.lost.any() and not (half.lost & half.notnull()).any()
+    assert ((half == whole) | half.lost | whole.isnull()).mean() > 0.99  # but the seam
+    assert reads.report(half).item.tolist() == ["2021-0"] and reads.settle(half).attrs["lost"] == 1
+    rate = load.elevation_rate(heights, grid, missing="report").compute()
+    assert (rate.lost == half.lost).all() and not (rate.lost & rate.notnull()).any()
+
+
 def test_seams_are_closed_and_edges_are_not_moved():
     block = np.full((12, 12), np.nan, "float32")
     block[:, 2:] = 5.0
