@@ -1,0 +1,72 @@
+"""A scene's fronts by whatever a system gives and however its paper traces it."""
+
+import geopandas as gpd
+import numpy as np
+import odc.geo.xr
+import pytest
+import shapely
+import torch
+from odc.geo.geobox import GeoBox
+
+from glacier_nb import fronts, recipes, systems, tracing
+
+GRID = GeoBox.from_bbox((0, 0, 3000, 3000), "EPSG:3413", resolution=30)
+NORTH = np.arange(100)[:, None] < 40  # ice, down to y = 1800 m
+
+
+class Brightness(torch.nn.Module):
+    """Scores from the first input alone: ice, or a front and no background, where it is one."""
+
+    def __init__(self, channels: int, term: str):
+        super().__init__()
+        self.term = term
+
+    def forward(self, x):
+        bright = 20 * (x[:, :1] - 0.5)
+        return {self.term: torch.cat([bright, -bright], dim=1) if self.term == "zones" else -bright}
+
+
+def made(term: str, **more) -> systems.System:
+    """A system without anything to learn."""
+    return systems.System(
+        name=f"bright-{term}", citation="", task="front", inputs=("red",), mean=(0.0,), std=(1.0,),
+        network=lambda channels: Brightness(channels, term), **more,
+    )  # fmt: skip
+
+
+def scene(values: np.ndarray):
+    """One input, red, over the grid."""
+    layers = odc.geo.xr.wrap_xr(
+        np.broadcast_to(values, (1, 100, 100)).astype("float32"), GRID, axis=1, dims=("feature", "y", "x")
+    )
+    return layers.assign_coords(feature=["red"]).assign_attrs(time="2021-08-20")
+
+
+@pytest.mark.parametrize("own", [True, False])
+def test_zones_are_traced_by_the_row_s_tracer_or_by_ours(own):
+    row = made(
+        "zones", zones=("glacier", "ocean"), finish=recipes.exclusive_zones,
+        trace=(tracing.coastline, {"max_hole": 1e6}) if own else None,
+    )  # fmt: skip
+    lines, layer = fronts.mapped(scene(NORTH), row, progress=False)
+    assert layer.dims == ("zone", "y", "x")
+    (line,) = lines.geometry
+    assert lines.system.tolist() == [row.name] and line.length == pytest.approx(3000, abs=100)
+    assert abs(line.bounds[1] - 1800) <= 15 and abs(line.bounds[3] - 1800) <= 15
+
+
+def test_a_front_is_traced_on_its_probability_between_the_walls():
+    row = made(
+        "background", finish=recipes.front_from_background, trace=(tracing.minimum_cost, {"points": 100, "every": 1})
+    )
+    values = 0.9 * (np.arange(100)[:, None] == 40) * np.ones(100)
+    walls = gpd.GeoDataFrame(
+        {"rgi_id": ["a", "a"]},
+        geometry=[shapely.LineString([(x, 2900), (x, 100)]) for x in (300, 2700)],
+        crs=GRID.crs,
+    )
+    whole, layer = fronts.mapped(scene(values), row, progress=False)
+    between, _ = fronts.mapped(scene(values), row, walls=walls, progress=False)
+    assert layer.dims == ("y", "x")
+    assert whole.geometry[0].length == pytest.approx(3000, abs=100)
+    assert between.geometry[0].length == pytest.approx(2400, abs=60)
