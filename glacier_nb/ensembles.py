@@ -1,4 +1,4 @@
-"""Several opinions of the same windows in one pass: symmetries, Monte-Carlo dropout, ensembles of weights."""
+"""Several opinions of the same ground: symmetries, Monte-Carlo dropout and weights in one pass; dates."""
 
 import contextlib
 import dataclasses
@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import torch
+import xarray as xr
 from torch import Tensor, nn
 
 from glacier_nb import networks
@@ -99,6 +100,40 @@ def mean_and_variance(
                 mean += off / count
                 square += off * (found - mean)
     return mean, square / count
+
+
+def of_dates(maps: Sequence[xr.DataArray]) -> xr.DataArray:
+    """Maps of several dates as one: their mean, and coordinate `spread`, the standard deviation; lazy where they are.
+
+    maps: as `predict.zones` or `predict.front` gives them, (zone, y, x) or (y, x), of one system on one grid, with a
+    spread of their own or not. A date counts where it saw the ground; NaN where none did. The variance is that of the
+    means plus the mean of the variances. Coordinate `dates`: how many counted (y, x). attrs as of the first, without
+    its time, and times. ValueError: no map, another system or another grid.
+
+    >>> one, two = (xr.DataArray([[p, np.nan]], dims=("y", "x")) for p in (0.2, 0.6))
+    >>> both = of_dates([one, two])
+    >>> both.values.round(6).tolist(), round(float(both.spread[0, 0]), 3), both.dates.values.tolist()
+    ([[0.4, nan]], 0.2, [[2, 0]])
+    """
+    if not maps:
+        raise ValueError("no map to take the mean of: give one a date")
+    if len({one.attrs.get("system") for one in maps}) > 1:
+        raise ValueError(f"maps of {', '.join(str(one.attrs.get('system')) for one in maps)}: take those of one system")
+    for one in maps[1:]:
+        if one.shape != maps[0].shape or any(not one[name].equals(maps[0][name]) for name in one.dims):
+            raise ValueError(f"maps of {maps[0].shape} and {one.shape}: put all dates on one grid")
+    plain = xr.concat(
+        [one.drop_vars("spread", errors="ignore") for one in maps], "date", coords="minimal", compat="override"
+    )
+    inner = sum(one.spread.fillna(0) ** 2 if "spread" in one.coords else 0.0 for one in maps)
+    seen = plain.notnull()
+    count = seen.sum("date")
+    mean = plain.mean("date", skipna=True)
+    spread = np.sqrt(plain.var("date", skipna=True) + inner / count.where(count > 0)).astype("float32")
+    dates = count.isel(zone=0, drop=True) if "zone" in count.dims else count
+    attrs = {key: value for key, value in maps[0].attrs.items() if key != "time"}
+    attrs["times"] = [str(one.attrs.get("time", "")) for one in maps]
+    return mean.assign_coords(spread=(mean.dims, spread.data), dates=(dates.dims, dates.data)).assign_attrs(attrs)
 
 
 def allow_dropout(model: nn.Module, on: bool) -> nn.Module:

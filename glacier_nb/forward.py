@@ -84,6 +84,33 @@ def plain(model: nn.Module) -> nn.Module:
     return getattr(model, "_orig_mod", model)  # what torch compiled
 
 
+def ready(job: Job) -> tuple[nn.Module, int]:
+    """The job's first network, and the step in which its windows grow.
+
+    LookupError: it has something to learn and no weights. ValueError: its inputs cannot be normalised.
+    """
+    network = plain(models(job)[0])
+    if not job.weights and (count := networks.parameters(network)):
+        raise LookupError(
+            f"{job.system.name} has {count:,} parameters and no weights here:"
+            " give weights= a path, or train it (python -m glacier_nb train --help)"
+        )
+    if any(len(mean) != len(job.system.inputs) for mean in job.mean):
+        raise ValueError(
+            f"no mean and std for the inputs of {job.system.name}: keep the card (.json) beside its weights"
+        )
+    return network, getattr(network, "stride", 1)
+
+
+def reach(network: nn.Module, job: Job, most: int) -> int | None:
+    """How far the network feels, in pixels; None where that is further than `most`, or a window counts as a whole."""
+    if job.system.window is not None or getattr(network, "context", False):
+        return None
+    found = networks.receptive_radius(network, len(job.system.inputs), limit=max(most, 1))
+    ensembles.allow_dropout(network, job.members.passes > 0)  # measuring turned it off
+    return None if found is None else found + (job.term == "front")  # a derived front looks at its neighbours
+
+
 def forget(key: str | None = None) -> None:
     """Free the networks of a job (None: of all), and the device's memory that they took."""
     with _lock:

@@ -2,10 +2,13 @@
 
 import dataclasses
 import math
+import resource
+import sys
 import time
 from collections.abc import Sequence
 
 import dask
+import distributed
 import numpy as np
 import psutil
 import torch
@@ -38,6 +41,26 @@ class Plan:
             f" {self.passes:,} passes through the network: about {self.minutes:.1f} minutes and"
             f" {self.memory / 2**20:,.0f} MiB of memory"
         )
+
+    def beside(self, minutes: float, memory: int) -> str:
+        """The estimate beside the truth, for a reader.
+
+        >>> Plan(1, 2**20, 4, 4, 2.0, 2**30).beside(2.5, 2**29)
+        'planned 2.0 minutes, took 2.5; planned 1,024 MiB of memory, took 512'
+        """
+        return (
+            f"planned {self.minutes:.1f} minutes, took {minutes:.1f};"
+            f" planned {self.memory / 2**20:,.0f} MiB of memory, took {memory / 2**20:,.0f}"
+        )
+
+
+def took(client: distributed.Client | None = None) -> int:
+    """Most bytes that this process, or all workers of a client together, have held since they started."""
+    return _most() if client is None else sum(client.run(_most).values())
+
+
+def _most() -> int:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
 
 def made(layers: xr.DataArray, pieces: Sequence[Block], job: Job, lanes: int, workers: int = 1) -> Plan:

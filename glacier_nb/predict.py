@@ -9,24 +9,22 @@ import contextlib
 import dataclasses
 import os
 import pathlib
+import time
 from collections.abc import Sequence
 
 import distributed
 import geopandas as gpd
 import numpy as np
 import shapely
-import torch
 import xarray as xr
 from dask.base import tokenize
 from tqdm import tqdm
 
 from glacier_nb import (
     assembly,
-    ensembles,
     forward,
     guards,
     jobs,
-    networks,
     plans,
     selection,
     sinks,
@@ -58,7 +56,8 @@ class Options:
     passes: of Monte-Carlo dropout, drawn by `seed`; both as the system's paper has them unless given. With several
     members (weights are members too) the product is their mean, and its coordinate `spread` their standard deviation.
     compile: by torch, which costs a minute.
-    deterministic: the same bits on every run on the same device. plan: return the `plans.Plan`, predict nothing.
+    deterministic: the same bits on every run on the same device. plan: True returns the `plans.Plan` and predicts
+    nothing; given that plan, what it took is printed beside it, and in attrs "planned".
     """
 
     out: str | os.PathLike | None = None
@@ -72,7 +71,7 @@ class Options:
     seed: int = 0
     compile: bool = False
     deterministic: bool = False
-    plan: bool = False
+    plan: bool | Plan = False
 
 
 def zones(
@@ -153,10 +152,15 @@ def _run(
     how["symmetries"] = system.views if asked.symmetries is None else asked.symmetries
     how["passes"] = (system.passes if system.passes > 1 else 0) if asked.passes is None else asked.passes
     job = jobs.job(system, rows, term, len(scores), batch, **how)
+    start = time.monotonic()
     try:
-        return _work(stack, layers, missing, job, rows, client, window, halo, progress, scores, asked)
+        found = _work(stack, layers, missing, job, rows, client, window, halo, progress, scores, asked)
     finally:
         forward.forget(job.key)
+    if isinstance(asked.plan, Plan):
+        print(told := asked.plan.beside((time.monotonic() - start) / 60, plans.took(client)))
+        found = found.assign_attrs(planned=told)
+    return found
 
 
 def _work(
@@ -174,13 +178,13 @@ def _work(
 ) -> xr.DataArray | Plan:
     """The job on `layers`, the inputs of `stack`."""
     system, term = job.system, job.term
-    network, stride = _network(job)
+    network, stride = forward.ready(job)
     window = system.window or window
     if window < stride:
         raise ValueError(f"a window of {window} is too small for {system.name}, which needs {stride} pixels or more")
     margin = round(window * getattr(network, "margin", 0))  # lines at a window's edges that are a stand-in
     most = max(window // 8, margin) if halo is None else halo
-    reach = margin or _reach(network, job, most)
+    reach = margin or forward.reach(network, job, most)
     halo = min(most, reach) if halo is None and reach is not None else most
     job = dataclasses.replace(job, seam=reach is None or margin > 0)
     down, across = (
@@ -190,7 +194,7 @@ def _work(
     chosen = selection.chosen(layers, down, across, shapes, asked.clear)
     hidden = selection.hidden(layers, down, across, chosen, shapes)
     pieces = windows.blocks(down, across, chosen)
-    if asked.plan:
+    if asked.plan is True:
         lanes = workers.lanes(job, len(pieces)) if client is None else 1
         others = 1 if client is None else sum(client.nthreads().values())
         plan = plans.made(layers, pieces, job, lanes, others)
@@ -265,30 +269,3 @@ def _work(
 def _area(piece: Block) -> int:
     """Pixels that a block owns."""
     return (piece.owned[0].stop - piece.owned[0].start) * (piece.owned[1].stop - piece.owned[1].start)
-
-
-def _network(job: Job) -> tuple[torch.nn.Module, int]:
-    """The job's first network, and the step in which its windows grow.
-
-    LookupError: it has something to learn and no weights. ValueError: its inputs cannot be normalised.
-    """
-    network = forward.plain(forward.models(job)[0])
-    if not job.weights and (count := networks.parameters(network)):
-        raise LookupError(
-            f"{job.system.name} has {count:,} parameters and no weights here:"
-            " give weights= a path, or train it (python -m glacier_nb train --help)"
-        )
-    if any(len(mean) != len(job.system.inputs) for mean in job.mean):
-        raise ValueError(
-            f"no mean and std for the inputs of {job.system.name}: keep the card (.json) beside its weights"
-        )
-    return network, getattr(network, "stride", 1)
-
-
-def _reach(network: torch.nn.Module, job: Job, most: int) -> int | None:
-    """How far the network feels, in pixels; None where that is further than `most`, or a window counts as a whole."""
-    if job.system.window is not None or getattr(network, "context", False):
-        return None
-    reach = networks.receptive_radius(network, len(job.system.inputs), limit=max(most, 1))
-    ensembles.allow_dropout(network, job.members.passes > 0)  # measuring turned it off
-    return None if reach is None else reach + (job.term == "front")  # a derived front looks at its neighbours

@@ -112,3 +112,33 @@ def test_turning_back_undoes_a_turn():
     x = torch.arange(24).reshape(2, 3, 4)
     for number in range(8):
         assert torch.equal(ensembles.back(networks.symmetry(x, number), number), x)
+
+
+def test_dates_count_where_they_saw_the_ground(folder):
+    path = write(folder, 3)
+    layers = [scene(64, 48, seed=k) for k in range(3)]
+    layers[0].values[:, :20] = np.nan
+    layers[1].values[:, :10] = np.nan
+    layers[2].values[:, :5] = np.nan
+    maps = [predict.zones(one, SYSTEM, path, symmetries=4, **HOW) for one in layers]
+    both = ensembles.of_dates(maps)
+    values, spreads = (np.stack(some) for some in ([m.values for m in maps], [m.spread.values for m in maps]))
+    np.testing.assert_allclose(both[:, 20:], values[:, :, 20:].mean(0), atol=EXACT)
+    np.testing.assert_allclose(both[:, 5:10], values[2, :, 5:10], atol=EXACT)
+    assert both[:, :5].isnull().all() and both.dates.values[:, 0].tolist() == [0] * 5 + [1] * 5 + [2] * 10 + [3] * 44
+    total = values[:, :, 20:].var(0) + (spreads[:, :, 20:] ** 2).mean(0)  # law of total variance
+    np.testing.assert_allclose(both.spread[:, 20:], np.sqrt(total), atol=1e-5)
+    np.testing.assert_allclose(both.sum("zone")[5:], 1, atol=1e-5)
+    assert both.attrs["times"] == ["2024-08-15"] * 3 and both.attrs["system"] == SYSTEM.name
+    lazy = ensembles.of_dates([one.chunk() for one in maps])
+    assert lazy.chunks is not None and np.array_equal(lazy, both, equal_nan=True)
+
+
+def test_maps_that_do_not_belong_together_are_named(folder):
+    one = predict.zones(scene(48, 48), SYSTEM, write(folder, 3), **HOW)
+    with pytest.raises(ValueError, match="no map"):
+        ensembles.of_dates([])
+    with pytest.raises(ValueError, match="small, other: take"):
+        ensembles.of_dates([one, one.assign_attrs(system="other")])
+    with pytest.raises(ValueError, match="one grid"):
+        ensembles.of_dates([one, one.assign_coords(x=one.x + 10)])

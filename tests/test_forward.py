@@ -97,8 +97,10 @@ def test_a_plan_counts_what_the_run_will_do(trained, monkeypatch, capsys):
     monkeypatch.setattr(
         systems, "finish", lambda system, terms: seen.append(len(terms["zones"])) or finish(system, terms)
     )
-    predict.zones(layers, SYSTEM, trained, symmetries=4, **HOW)
+    done = predict.zones(layers, SYSTEM, trained, plan=plan, symmetries=4, **HOW)
     assert sum(seen) == plan.passes
+    told = done.attrs["planned"]
+    assert told in capsys.readouterr().out and told.startswith(f"planned {plan.minutes:.1f} minutes, took ")
 
 
 def test_a_job_is_names_and_hashes(trained):
