@@ -27,7 +27,7 @@ FLOORS = (
     {"forward", "load"},
     {"plans", "ranking", "workers"},
     {"location", "patches", "predict", "trials"},
-    {"batch", "demo", "share", "train"},
+    {"batch", "demo", "fronts", "share", "train"},
     {"tour"},
     {"__main__"},
 )  # fmt: skip
