@@ -1,10 +1,10 @@
-"""How far the fronts in any file moved along a centreline: by box and by line, refusals with reasons.
+"""How far the fronts in any file moved along a centreline: by every method, refusals with reasons, trend and season.
 
     python benchmarks/fronts.py --fronts FILE --centreline FILE --box-width M [--pixel M] [--crs CODE] [--json]
 
 Fronts: lines with a date (a column such as time, date, Date, src_date or year) and, where there are several glaciers,
 a column rgi_id. Centreline: one line, or one per rgi_id, drawn from up-glacier to down-glacier; it gives the sign:
-advance positive, retreat negative. The box is a rectangle of the given width along it.
+advance positive, retreat negative. Boxes and lines lie along it, across the given width.
 """
 
 import argparse
@@ -15,7 +15,7 @@ import sys
 import geopandas as gpd
 import pandas as pd
 
-from glacier_nb import crs, readers, regions, terminus
+from glacier_nb import crs, fluctuations, readers, regions, terminus
 
 DATES = ("time", "date", "datetime", "src_date", "img_date", "acq_date", "date_", "year")
 
@@ -56,24 +56,43 @@ def fronts(path: pathlib.Path, code: str | None) -> gpd.GeoDataFrame:
 
 
 def measure(lines: gpd.GeoDataFrame, centreline: gpd.GeoDataFrame, width: float, pixel: float) -> dict:
-    """`n` fronts, how many each method `used`, which were `refused` and why, and the `series` of each method."""
+    """`n` fronts, how many each method `used`, which were `refused` and why, the `series` of each method.
+
+    Beside them `agreement`, the correlation of each pair of methods, and `trends`, as `fluctuations.cycle` has them.
+    """
     centreline = centreline.to_crs(lines.crs)
     along = centreline if "rgi_id" in centreline else centreline.geometry.iloc[0]
-    options = {"box": {"centreline": along, "width": width}, "centreline": {"centreline": along}}
-    used, refused, series = {}, [], {}
-    for method, given in options.items():
-        found = terminus.positions(lines, method, pixel=pixel, **given)
-        found["time"] = found["time"].dt.strftime("%Y-%m-%d")
+    used, refused, series, tables = {}, [], {}, []
+    columns = ["position_m", "width_m", "swept_area_m2", "rate_m_a", "uncertainty_m"]
+    errors = ["pixel_error_m", "georeferencing_error_m", "method_error_m"]
+    for row in terminus.METHODS:
+        apart = min(row.spacing, width / 10) if row.spacing else None
+        try:
+            found = terminus.positions(lines, row.name, centreline=along, width=width, pixel=pixel, spacing=apart)
+        except ValueError as error:  # no glacier has what this method needs
+            found = lines[["rgi_id", "time"]].assign(**dict.fromkeys([*columns, *errors], float("nan")))
+            found = found.assign(method=row.name, note=f"refused: {error}")
+        tables.append(found)
+        found = found.assign(time=found["time"].dt.strftime("%Y-%m-%d"))
         good = found["position_m"].notna()
-        used[method] = int(good.sum())
+        used[row.name] = int(good.sum())
         refused += [
-            {"method": method, "rgi_id": row.rgi_id, "time": row.time, "reason": row.note.removeprefix("refused: ")}
-            for row in found[~good].itertuples()
+            {"method": row.name, "rgi_id": no.rgi_id, "time": no.time, "reason": no.note.removeprefix("refused: ")}
+            for no in found[~good].itertuples()
         ]
-        columns = ["rgi_id", "time", "position_m", "width_m", "swept_area_m2", "uncertainty_m"]
-        rows = found.loc[good, columns].astype(object)
-        series[method] = rows.where(rows.notna(), None).to_dict("records")
-    return {"n": len(lines), "used": used, "refused": refused, "series": series}
+        series[row.name] = plain(found.loc[good, ["rgi_id", "time", *columns, *errors]])
+    if not any(used.values()):
+        raise ValueError(refused[0]["reason"] if refused else "no front to measure")
+    agreement = terminus.agreement(tables)
+    trends = fluctuations.cycle(pd.concat([fluctuations.screened(table) for table in tables], ignore_index=True))
+    found = {"n": len(lines), "used": used, "refused": refused, "series": series}
+    return found | {"agreement": plain(agreement), "trends": plain(trends)}
+
+
+def plain(frame: pd.DataFrame) -> list[dict]:
+    """Rows for JSON: what is not known is null."""
+    rows = frame.astype(object)
+    return rows.where(rows.notna(), None).to_dict("records")
 
 
 def main() -> None:
@@ -97,9 +116,10 @@ def main() -> None:
         return
     print(f"{found['n']} fronts")
     for method, rows in found["series"].items():
-        last = pd.DataFrame(rows).groupby("rgi_id").tail(1)
         print(f"{method}: {found['used'][method]} used")
-        print(last.to_string(index=False, float_format="{:,.1f}".format))
+        if rows:
+            print(pd.DataFrame(rows).groupby("rgi_id").tail(1).to_string(index=False, float_format="{:,.1f}".format))
+    print(pd.DataFrame(found["agreement"]).to_string(index=False, float_format="{:,.4f}".format))
     for one in found["refused"]:
         print(f"refused by {one['method']}: {one['rgi_id']} {one['time']}: {one['reason']}")
 

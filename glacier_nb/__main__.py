@@ -11,6 +11,27 @@ EXPECTED = (ValueError, LookupError, OSError, RuntimeError, TypeError)
 """Errors whose message is written for the person at the keyboard: one line, no traceback."""
 
 
+REGIONS = """\
+regions.yml:
+  defaults:                       # parameters of the notebook, for every run
+    provider: planetary-computer
+    inventory: rgi7.parquet       # a file beside this one
+    years: [2017, 2024]
+  each:                           # a run for each value, crossed: regions x years x systems
+    years: [[2000, 2012], [2012, 2024]]
+    system: [ndsi, extent-demo]
+  regions:
+    - Aletsch                     # a place's name, or a glacier's id (RGI, GLIMS, SGI)
+    - 7.93,46.38,8.15,46.57       # west, south, east, north in degrees
+    - 8.0,46.5,5 km               # a point and the radius around it
+    - valley.geojson              # a vector file
+    - {region: Rhone, name: rhone-fine, resolution: 5}         # parameters of its own
+    - {features: glaciers.gpkg, name: rgi_id, margin: 500}     # each feature is a region, named by a column
+
+`defaults` and `each` may be left out. A notebook tells its key numbers as `answer` in its manifest.json.
+"""
+
+
 def years(text: str) -> list[int]:
     """`2017,2021,2025` or `2017-2025` as a list of years; ValueError where they run backwards.
 
@@ -58,6 +79,24 @@ def run_command(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def batch_command(arguments: argparse.Namespace) -> int:
+    """Run one notebook over a list of regions, or tell what that would take."""
+    from glacier_nb import campaign, estimates, kernels, outcomes, runs
+
+    asked = runs.read(arguments.regions, arguments.notebook)
+    jobs = campaign.here() if arguments.jobs is None else arguments.jobs
+    if arguments.plan:
+        plan = estimates.plan(asked, arguments.out, jobs, arguments.throughput, arguments.again)
+        for line in estimates.lines(*plan):
+            print(line)
+        return 0
+    limits = kernels.Limits(arguments.memory, arguments.timeout)
+    found = campaign.run(asked, arguments.out, jobs, arguments.cluster, arguments.workers, limits, arguments.again)
+    bad = sum(one.status != outcomes.GOOD for one in found)
+    print(f"{len(found) - bad} good, {bad} failed: {arguments.out / 'index.html'}")
+    return 1 if bad else 0
+
+
 def systems_command(arguments: argparse.Namespace) -> int:
     """Print the card of one system, the list of all, or what came of trying them out."""
     from glacier_nb import systems, trials
@@ -82,6 +121,21 @@ def systems_command(arguments: argparse.Namespace) -> int:
                 f"{card['name']:<38} {card['task']:<12} {card['parameters']:>12,}  {card['citation']}" for card in cards
             )
         )
+    return 0
+
+
+def share_command(arguments: argparse.Namespace) -> int:
+    """Run notebooks and leave all that it takes to run them again in one folder, or run such a folder again."""
+    from glacier_nb import share
+
+    if arguments.rerun:
+        found = share.rerun(arguments.folder)
+        print(found.to_string(index=False))
+        return 0 if found["same"].all() else 1
+    given = vars(arguments)
+    chosen = {name: given[name] for name in ("region", "provider", "system", "inventory") if given[name] is not None}
+    chosen |= {"years": years(arguments.years)} if arguments.years else {}
+    print(share.write(arguments.notebook or ["03_area_change"], chosen, arguments.folder, arguments.light))
     return 0
 
 
@@ -126,11 +180,48 @@ def parser() -> argparse.ArgumentParser:
     one.add_argument("--out", type=pathlib.Path, default=pathlib.Path("out"), help="folder to write in (default out)")
     one.set_defaults(call=run_command)
 
+    one = commands.add_parser(
+        "batch",
+        help="run one notebook over many regions, resumably",
+        description="Run one notebook over many regions: several at a time on one Dask cluster, none stopped by "
+        "another's failure. Run it again to do only what failed, is missing or has changed.",
+        epilog=REGIONS,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    one.add_argument("regions", type=pathlib.Path, help="a list of regions (see below), or a vector file")
+    one.add_argument("--notebook", required=True, help="a notebook's name (03_area_change) or any .ipynb file")
+    one.add_argument("--out", type=pathlib.Path, required=True, help="folder to write in: index.html, summary, runs")
+    one.add_argument("--plan", action="store_true", help="tell scenes, bytes, minutes and memory; run nothing")
+    one.add_argument("--jobs", type=int, help="notebooks at a time (default: as cores and memory allow)")
+    one.add_argument("--memory", type=float, metavar="MIB", help="end a notebook that takes more (default: no bound)")
+    one.add_argument("--timeout", type=float, metavar="MINUTES", help="end one that takes longer (default: no bound)")
+    one.add_argument("--again", action="store_true", help="run all, also what is there already")
+    one.add_argument(
+        "--cluster", default="local", help="local, cuda, gateway, slurm, or the address of a Dask scheduler"
+    )
+    one.add_argument("--workers", type=int, default=1, help="workers of the cluster (default 1)")
+    one.add_argument(
+        "--throughput", type=float, default=20.0, metavar="MB/S", help="of the provider, for --plan (default 20)"
+    )
+    one.set_defaults(call=batch_command)
+
     one = commands.add_parser("systems", help="list the published systems, or print the card of one")
     one.add_argument("name", nargs="?", help="a system's name")
     one.add_argument("--json", action="store_true", help="machine-readable")
     one.add_argument("--table", action="store_true", help="try each out: size, time, memory, eight patches to learn")
     one.set_defaults(call=systems_command)
+
+    one = commands.add_parser("share", help="make a run that another person reruns to the same numbers, in one folder")
+    one.add_argument("folder", type=pathlib.Path, metavar="DIR", help="the folder to make")
+    one.add_argument("--notebook", action="append", help="which notebook (may be repeated; default 03_area_change)")
+    one.add_argument("--region", help="as in run; default: the notebook's own, the demo region")
+    one.add_argument("--years", help="2017,2021,2025 or 2017-2025")
+    one.add_argument("--provider", help="as in run")
+    one.add_argument("--system", help="as in run")
+    one.add_argument("--inventory", help="as in run")
+    one.add_argument("--light", action="store_true", help="leave out the bytes read: a rerun asks the provider again")
+    one.add_argument("--rerun", action="store_true", help="run the notebooks of DIR again and compare")
+    one.set_defaults(call=share_command)
 
     one = commands.add_parser("train", help="train the demo network again (about 20 minutes on two cores)")
     one.add_argument("--seeds", type=int, nargs="+", default=None, help="synthetic landscapes to learn from")

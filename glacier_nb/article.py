@@ -1,6 +1,7 @@
 """A notebook that was run, as a page to read: text, figures that answer the mouse, code folded away; no network."""
 
 import html
+import json
 import os
 import pathlib
 import re
@@ -50,7 +51,7 @@ def write(ran: nbformat.NotebookNode, path: str | os.PathLike) -> pathlib.Path:
     body = f"<div class=prose>{opening}</div>\n" + "".join(piece for cell in cells for piece in _cell(cell))
     scripts = ""
     if "<script type=application/json class=docs>" in body:
-        scripts = pages.library(["bokeh", "bokeh-widgets"]) + LOADER
+        scripts = pages.library(["bokeh", "bokeh-widgets"]) + LOADER + pages.KEYS
     run = ran.metadata.get("papermill", {})
     facts = {name: run[name] for name in ("start_time", "duration", "parameters") if run.get(name)}
     return pages.whole(
@@ -87,7 +88,11 @@ def _output(output: nbformat.NotebookNode) -> Iterator[str]:
             both = f'{{"docs": {found["docs"]}, "items": {found["items"]}}}'.replace("</", "<\\/")
             both = re.sub(pages.OUTSIDE, "data:text/css,", both)
             both = re.sub(r'("name":"Toolbar","id":"[^"]*","attributes":{)', r'\1"logo":null,', both)
-            yield f"<figure class=plot>{found['frame']}</figure>"
+            titles = re.findall(
+                r'"name":"Title","id":"[^"]*","attributes":{[^}]*?"text":("(?:[^"\\]|\\.)+")', found["docs"]
+            )
+            alt = html.escape("; ".join(map(json.loads, titles)) or "Plot", quote=True)
+            yield f'<figure class=plot role=group aria-label="{alt}">{found["frame"]}</figure>'
             yield f"<script type=application/json class=docs>{both}</script>\n"
     elif "text/html" in data:
         if "<style>" not in data["text/html"][:200] or "<table" in data["text/html"]:

@@ -17,18 +17,29 @@ from glacier_nb import crs, features
 STEP = 50.0
 """Height of an elevation band in metres, as in RGI 7.0."""
 
+MANY = 200
+"""Outlines from which on their plain statistics are worth machine code."""
+
+BESIDE = ("area_km2", "perimeter_m", "zmin_m", "zmed_m", "zmean_m", "zmax_m", "slope_deg", "aspect_deg", "lmax_m")
+"""Attributes that two inventories are compared in."""
+
 
 def attributes(
-    outlines: gpd.GeoDataFrame, elevation: xr.DataArray, debris: xr.DataArray | None = None, progress: bool = True
+    outlines: gpd.GeoDataFrame,
+    elevation: xr.DataArray,
+    debris: xr.DataArray | None = None,
+    progress: bool = True,
+    dem_source: str = "",
 ) -> gpd.GeoDataFrame:
     """`outlines` with the attributes of RGI 7.0 (doi:10.5067/f6jmovy5navz), recomputed; what they were is replaced.
 
     elevation: m, dims y, x, in a metric CRS, covering the outlines. debris: probability or share of debris cover on
-    any grid. Columns: area_km2 (on the ellipsoid, by geodesics), perimeter_m, cenlon, cenlat, utm_zone, zmin_m zmax_m
+    any grid, or a map (zone, y, x), of which the zone "debris cover" is taken if it has one. dem_source: the DEM's
+    name (default: attrs["sensor"] of `elevation`). Columns, one value an outline: those of `measures`; zmin_m zmax_m
     zmed_m zmean_m (pixels weigh by the share of them inside), slope_deg (mean), aspect_deg (of the mean unit vector,
     from north), aspect_sec (1 north to 8 north-west, 9 undefined), lmax_m (see `longest`), termlon, termlat (its
-    lowest point), debris_share (0-1, only with `debris`), dem_seen (share of the area that the DEM holds).
-    NaN where the DEM holds nothing. ValueError: degrees, or no CRS.
+    lowest point), debris_share (0-1, only with `debris`), dem_source, dem_date (attrs["time"] of `elevation`), dem_seen
+    (share of the area that the DEM holds). NaN where the DEM holds nothing. ValueError: degrees, or no CRS.
     """
     crs.metres(elevation.odc.geobox)
     here = outlines.to_crs(str(elevation.odc.geobox.crs))
@@ -38,28 +49,79 @@ def attributes(
     angle = np.degrees(np.arctan2(sine, cosine)) % 360
     flat = np.hypot(sine, cosine) < 1e-3
     sector = np.where(angle.isna() | flat, 9, np.floor((angle + 22.5) % 360 / 45) + 1).astype(int)
-    round_earth = outlines.to_crs("EPSG:4326")
-    centre = round_earth.representative_point()
-    globe = [crs.on_globe(shape) for shape in round_earth.geometry]
     lines = longest(here, elevation, progress)
     pixel = abs(elevation.odc.geobox.resolution.x * elevation.odc.geobox.resolution.y)
     ends = gpd.GeoSeries([_last(line) for line in lines], crs=here.crs).to_crs("EPSG:4326")
-    out = outlines.assign(
-        area_km2=[area / 1e6 for area, _ in globe],
-        perimeter_m=[length for _, length in globe],
-        cenlon=centre.x.to_numpy(), cenlat=centre.y.to_numpy(),
-        utm_zone=((centre.x // 6 + 30) % 60 + 1).astype(int).to_numpy(),
+    out = measures(outlines).assign(
         zmin_m=found["min"].to_numpy(), zmax_m=found["max"].to_numpy(),
         zmed_m=found["median"].to_numpy(), zmean_m=found["mean"].to_numpy(),
         slope_deg=slope.to_numpy(), aspect_deg=np.where(flat, np.nan, angle), aspect_sec=sector,
         lmax_m=lines.length.to_numpy() / np.sqrt(crs.scale(here)),
         termlon=ends.x.to_numpy(), termlat=ends.y.to_numpy(),
+        dem_source=dem_source or str(elevation.attrs.get("sensor", "")),
+        dem_date=str(elevation.attrs.get("time", ""))[:10],
         dem_seen=(found["count"].to_numpy() * pixel / here.area.to_numpy()).clip(0, 1),
     )  # fmt: skip
+    if debris is not None and "zone" in debris.dims:
+        debris = debris.sel(zone="debris cover", drop=True) if "debris cover" in debris.zone else None
     if debris is not None:
         crs.metres(debris.odc.geobox)
         out["debris_share"] = zonal(debris, outlines.to_crs(str(debris.odc.geobox.crs)), ["mean"])["mean"].to_numpy()
     return out
+
+
+def measures(outlines: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
+    """`outlines` with what needs no DEM: area_km2, perimeter_m, cenlon, cenlat, utm_zone, src_date.
+
+    Area and perimeter are by geodesics on WGS 84, cenlon and cenlat degrees of a point inside; src_date is RGI's text
+    of the column time ("" unknown), where the outlines have one. What they were is replaced.
+
+    >>> square = gpd.GeoDataFrame({"time": pd.to_datetime(["2003-07-30"])}, geometry=[shapely.box(0, 0, 1, 1)])
+    >>> square = square.set_crs(4326)
+    >>> one = measures(square).iloc[0]
+    >>> round(one.area_km2), round(one.perimeter_m / 1e3), int(one.utm_zone), one.src_date
+    (12309, 444, 31, '2003-07-30T00:00:00')
+    """
+    round_earth = outlines.to_crs("EPSG:4326")
+    centre = round_earth.representative_point()
+    globe = [crs.on_globe(shape) for shape in round_earth.geometry]
+    out = outlines.assign(
+        area_km2=[area / 1e6 for area, _ in globe], perimeter_m=[length for _, length in globe],
+        cenlon=centre.x.to_numpy(), cenlat=centre.y.to_numpy(),
+        utm_zone=((centre.x // 6 + 30) % 60 + 1).fillna(0).astype(int).to_numpy(),
+    )  # fmt: skip
+    if "time" in outlines:
+        out["src_date"] = iso(outlines["time"])
+    return out
+
+
+def iso(times: pd.Series) -> pd.Series:
+    """Times as RGI 7.0 writes them in src_date; "" where unknown.
+
+    >>> iso(pd.Series(["2003-07-30", None])).tolist()
+    ['2003-07-30T00:00:00', '']
+    """
+    return pd.to_datetime(times).dt.strftime("%Y-%m-%dT%H:%M:%S").astype(object).fillna("")
+
+
+def beside(found: pd.DataFrame, inventory: pd.DataFrame) -> pd.DataFrame:
+    """Attributes of the same glaciers, ours and an inventory's: a row for each rgi_id and attribute that both have.
+
+    Columns rgi_id, attribute, ours, theirs, difference (ours less theirs; of aspect within 180 degrees), and dem_ours,
+    dem_theirs: the DEM each came from ("" for what needs none). Area and perimeter of one outline must agree; heights
+    of two DEMs differ by what melted between them.
+    """
+    theirs = inventory.rename(columns={name: f"{name}_theirs" for name in inventory if name != "rgi_id"})
+    pair, rows = pd.DataFrame(found).merge(pd.DataFrame(theirs), on="rgi_id"), []
+    for name in BESIDE:
+        if {name, f"{name}_theirs"} <= set(pair):
+            two = pair[name].astype(float), pd.to_numeric(pair[f"{name}_theirs"])
+            away = two[0] - two[1] if name != "aspect_deg" else (two[0] - two[1] + 180) % 360 - 180
+            part = pd.DataFrame({"rgi_id": pair.rgi_id, "attribute": name, "ours": two[0], "theirs": two[1]})
+            dems = ("dem_source", "dem_source_theirs") if name not in ("area_km2", "perimeter_m") else ("", "")
+            rows.append(part.assign(difference=away, dem_ours=pair.get(dems[0], ""), dem_theirs=pair.get(dems[1], "")))
+    columns = ["rgi_id", "attribute", "ours", "theirs", "difference", "dem_ours", "dem_theirs"]
+    return pd.concat(rows, ignore_index=True) if rows else pd.DataFrame(columns=columns)
 
 
 def hypsometry(outlines: gpd.GeoDataFrame, elevation: xr.DataArray, step: float = STEP) -> pd.DataFrame:
@@ -129,7 +191,14 @@ def _centreline(shape: shapely.Geometry | None, elevation: xr.DataArray) -> shap
 def zonal(layer: xr.DataArray, shapes: gpd.GeoDataFrame, ask: list[str]) -> pd.DataFrame:
     """Statistics of a layer inside shapes, each pixel weighed by the share of it inside; one column each."""
     left, bottom, right, top = layer.odc.geobox.boundingbox.bbox
-    values = np.asarray(layer.transpose("y", "x").compute().data, "float64")
+    values = layer.transpose("y", "x").compute().values
+    if len(shapes) >= MANY and set(ask) <= {"mean", "min", "max", "count", "sum"}:
+        from glacier_nb import coverages  # numba takes a second to import
+
+        size = ((right - left) / values.shape[1], (top - bottom) / values.shape[0])
+        found = coverages.within(values, (left, top), size, shapes.geometry.to_numpy())
+        return pd.DataFrame(found)[ask]
+    values = values.astype("float64")
     source = NumPyRasterSource(values, left, bottom, right, top, nodata=np.nan, srs_wkt=shapes.crs.to_wkt())
     frame = shapes[["geometry"]].reset_index(drop=True)
     return exactextract.exact_extract(source, frame, ask, output="pandas")

@@ -35,17 +35,19 @@ def find(name: str) -> pathlib.Path:
     return path
 
 
-def check(notebook: pathlib.Path, parameters: dict) -> None:
+def check(notebook: pathlib.Path, parameters: dict, known: dict | None = None) -> None:
     """Refuse parameters that the notebook does not have or of another type, before anything runs.
 
-    papermill itself only logs a misspelt name and then runs the default. Raises ValueError in one line.
+    papermill itself only logs a misspelt name and then runs the default. `known` is what its inspect_notebook says,
+    where that was asked already. Raises ValueError in one line.
     """
-    known = papermill.inspect_notebook(str(notebook))
+    known = papermill.inspect_notebook(str(notebook)) if known is None else known
     for name, value in parameters.items():
         if name not in known:
             raise ValueError(f"{notebook.stem} has no parameter {name!r}: it has {', '.join(known)}")
         kind = KINDS.get(known[name]["inferred_type_name"])
-        if kind and not isinstance(value, kind):
+        wrong = isinstance(value, bool) and kind is not bool  # to Python true is 1
+        if kind and (wrong or not isinstance(value, kind)):
             raise ValueError(f"{notebook.stem}: {name}={value!r} is no {known[name]['inferred_type_name']}")
 
 
@@ -99,8 +101,7 @@ def tour(names: Sequence[str], parameters: dict, out: pathlib.Path, workers: int
     """
     for name in names:
         check(find(name), parameters)
-    os.environ.setdefault("MALLOC_ARENA_MAX", "2")  # glibc keeps freed memory in one arena a thread
-    os.environ.setdefault("MALLOC_TRIM_THRESHOLD_", "16777216")  # and gives none back below a threshold that it raises
+    lean()
     reports = []
     with cluster.client(workers=workers, threads=threads) as client:
         shared = {**parameters, "client": client.scheduler.address}
@@ -109,6 +110,12 @@ def tour(names: Sequence[str], parameters: dict, out: pathlib.Path, workers: int
             with contextlib.suppress(OSError, AttributeError):  # glibc's own: pages leave holes behind
                 ctypes.CDLL("libc.so.6").malloc_trim(0)
     return reports
+
+
+def lean() -> None:
+    """Have the processes that start from now on give freed memory back; what the user set stands."""
+    os.environ.setdefault("MALLOC_ARENA_MAX", "2")  # glibc keeps freed memory in one arena a thread
+    os.environ.setdefault("MALLOC_TRIM_THRESHOLD_", "16777216")  # and gives none back below a threshold that it raises
 
 
 @contextlib.contextmanager

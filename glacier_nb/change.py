@@ -6,7 +6,7 @@ import pandas as pd
 import shapely
 import xarray as xr
 
-from glacier_nb import uncertainty, vectorize
+from glacier_nb import corrections, events, uncertainty, vectorize
 
 CITATION = "buffer method: Paul et al. 2013, doi:10.3189/2013AoG63A296; 2017, doi:10.1016/j.rse.2017.08.038"
 
@@ -19,6 +19,11 @@ def area(
     since: str | np.datetime64 | None = None,
     systematic: float = uncertainty.SYSTEMATIC,
     min_part: float = 10_000.0,
+    interval: uncertainty.Conformal | None = None,
+    change_interval: uncertainty.Conformal | None = None,
+    no_growth: bool = False,
+    same_errors: bool = False,
+    least_recall: float | None = None,
 ) -> pd.DataFrame:
     """Area of every glacier at every date and its change since one of them, with bounds; then the region's rows.
 
@@ -32,22 +37,34 @@ def area(
     `since` is the date of comparison (default the first): what a is since b is minus what b is since a.
     Bounds are half a pixel along the margin (`pixel` m; default column pixel_m, else 10), see
     `uncertainty.area_interval`; of each error's variance the share `systematic` is common to all outlines of a system,
-    so that it cancels in a change between maps of one system and does not average out over a region.
+    so that it cancels in a change between maps of one system and does not average out over a region. With `interval`
+    (`uncertainty.conformal` on areas, scale the half-width of `area_interval`) they are calibrated: a bias moves them,
+    and in a change cancels. `change_interval` is the same calibrated on changes to a later date, scale the half-width
+    that this gives them without: for glaciers; the region's change keeps what `interval` gives.
+
+    Assumptions of Diaconu et al. 2023 (TCCML at NeurIPS), off unless asked for and told in attrs["assumptions"].
+    `no_growth`: ice that lies outside a glacier's first outline, on ground which that date saw, is no ice;
+    attrs["growth_m2"] is what this left out. `same_errors`: both maps err alike, so that nothing but the change is
+    left: `systematic` is 1. `least_recall` (they: 0-1): a glacier whose first map holds less than this share of its
+    outline in `divides`, which then are an inventory's, has no change; the region's unseen_m2 has its ice.
 
     Columns: rgi_id ("region" last), time, since, area_m2 (of what the date saw), lower_m2, upper_m2, unseen_m2,
     change_m2, change_lower_m2, change_upper_m2, change_percent, rate_km2_a, rate_lower_km2_a, rate_upper_km2_a,
     rate_percent_a, parts (of `min_part` m2 or more), events (since the date before, where all was seen: appeared,
     disappeared, split into n, merged into n). Areas are on the ground, whatever the map's scale.
-    Raises ValueError for degrees, a missing column, an unknown `since`, a date missing from `seen`.
+    Raises ValueError for degrees, a missing column, an unknown `since`, a date missing from `seen`, `least_recall`
+    without `divides`.
     """
     need = {"time"} if divides is not None else {"time", "rgi_id"}
     if missing := need - set(outlines.columns):
         raise ValueError(f"outlines lack {sorted(missing)}: add them with outlines.assign(...)")
     if outlines.time.isna().any():
         raise ValueError("outlines without a date: set their column time")
+    if least_recall is not None and divides is None:
+        raise ValueError(f"least_recall={least_recall}: recall is of an inventory's outlines, give them as divides")
     vectorize.metres(outlines)
     frame, views = _by_glacier(outlines, divides), _views(seen, outlines.crs)
-    dates = pd.DatetimeIndex(sorted(set(frame.time) | set(views)))
+    dates = pd.DatetimeIndex(sorted(set(frame.time.unique()) | set(views)))
     if views and (blind := sorted(set(dates) - set(views))):
         raise ValueError(f"seen has no row for {blind[0]}: give one for each date of the outlines")
     found = np.flatnonzero(
@@ -60,80 +77,145 @@ def area(
     at = ids.get_indexer(frame.rgi_id), dates.get_indexer(frame.time)
     shapes = np.full((len(ids), len(dates)), shapely.MultiPolygon(), dtype=object)
     mapped = np.full(shapes.shape, divides is not None or seen is not None)
-    ground, half = np.ones(len(ids)), np.zeros(shapes.shape)
+    ground, buffer = np.ones(len(ids)), np.zeros(shapes.shape)
     shapes[at], mapped[at], ground[at[0]] = frame.geometry.to_numpy(), True, vectorize.scale(frame)
     shapes = np.stack([_within(shapes[:, n], views.get(date)) for n, date in enumerate(dates)], axis=1)
+    grown = _shrinking(shapes, mapped, views.get(dates[0])) if no_growth else None
     size = frame.get("pixel_m", 10.0) if pixel is None else pixel
     bounds = uncertainty.area_interval(frame.geometry, size, margin=frame.margin_m)
-    half[at] = bounds.upper_m2 - bounds.area_m2
+    buffer[at] = bounds.upper_m2 - bounds.area_m2
+    half, off = _calibrated(buffer, interval)
     areas, sources = shapely.area(shapes) / ground[:, None], frame.groupby("time").system.first().reindex(dates)
-    parts, events = _events(shapes, mapped, [views.get(date) for date in dates], min_part)
+    parts, told = events.happened(shapes, _compared(shapes, mapped, [views.get(date) for date in dates]), min_part)
+    kept = np.full(len(ids), True) if least_recall is None else _recall(areas, ids, divides) >= least_recall
+    systematic = 1.0 if same_errors else systematic
     tables = []
     for n, date in enumerate(dates):
         both = _common(*(views.get(day) for day in sorted((date, dates[base]))))
-        now, then = (shapely.area(_within(shapes[:, k], both)) / ground for k in (n, base))
-        known = mapped[:, n] & mapped[:, base]
+        now, then = (
+            areas[:, k] if both is None else shapely.area(_within(shapes[:, k], both)) / ground for k in (n, base)
+        )
+        known = mapped[:, n] & mapped[:, base] & kept
         unseen = areas[:, n] + areas[:, base] - np.where(known, now + then, 0)
         compared = known & ~((now + then == 0) & (unseen > 0))
         now, then = np.where(compared, now, np.nan), np.where(compared, then, np.nan)
         here = np.where(mapped[:, n] & (compared | (areas[:, n] > 0)), areas[:, n], np.nan)
         share = [np.nan_to_num(_ratio(part, areas[:, k])) for k, part in ((n, now), (base, then))]
-        signed = np.stack([half[:, n] * share[0], -half[:, base] * share[1]], axis=-1) * (n != base)
-        pair = [sources.iloc[n], sources.iloc[base]]
-        spread = uncertainty.combine(signed, systematic, pair) + np.where(compared, 0, np.nan)
-        total = uncertainty.combine(signed[compared].ravel(), systematic, pair * int(compared.sum()))
+        pair, sign = [sources.iloc[n], sources.iloc[base]], np.sign(n - base)
+        signed = [
+            np.stack([a[:, n] * share[0], -a[:, base] * share[1]], axis=-1) * (n != base) for a in (half, off, buffer)
+        ]
+        spread, aside = uncertainty.combine(signed[0], systematic, pair), signed[1].sum(axis=-1)
+        total = uncertainty.combine(signed[0][compared].ravel(), systematic, pair * int(compared.sum()))
+        middle = float(aside[compared].sum())
+        if change_interval is not None:
+            spread, aside = _calibrated(uncertainty.combine(signed[2], systematic, pair), change_interval)
+            aside = aside * sign  # calibrated on changes to later dates
+        blank = np.where(compared, 0, np.nan)
         table = pd.DataFrame({
             "rgi_id": [*ids, "region"],
             "area_m2": [*here, _sum(here)],
             "half": [*half[:, n], uncertainty.combine(half[:, n], systematic)],
+            "off": [*off[:, n], off[:, n].sum()],
             "unseen_m2": [*unseen, unseen.sum()],
             "change_m2": [*(now - then), _sum(now - then)],
-            "change_half": [*spread, total],
+            "change_half": [*(spread + blank), total],
+            "change_off": [*aside, middle],
             "then": [*then, _sum(then)],
             "parts": [*parts[:, n], parts[:, n].sum()],
-            "events": [*events[:, n], _count(events[:, n])],
+            "events": [*told[:, n], events.counted(told[:, n])],
         })  # fmt: skip
         years = (date - dates[base]) / pd.Timedelta(days=365.25)
         tables.append(table.assign(time=date, since=dates[base], years=years))
-    return _finish(pd.concat(tables, ignore_index=True), systematic)
+    table = _finish(pd.concat(tables, ignore_index=True))
+    method = "half a pixel along the margin" if interval is None else f"conformal, {interval.level:g}, n={interval.n}"
+    asked = {"no_growth": no_growth, "same_errors": same_errors, "least_recall": least_recall}
+    table.attrs = {"units": "m2", "method": f"{method}; change only where both dates were seen",
+                   "systematic": float(systematic), "assumptions": asked, "citation": CITATION}  # fmt: skip
+    if change_interval is not None:
+        table.attrs["change_method"] = f"conformal, {change_interval.level:g}, n={change_interval.n}"
+    if no_growth:
+        table.attrs["growth_m2"] = float((grown / ground[:, None]).sum())
+    return corrections.noted(table, outlines)
 
 
 def trend(table: pd.DataFrame, level: float = 0.9) -> pd.DataFrame:
-    """Theil-Sen trend of each glacier's and the region's area in a table of `area`: km2 per year.
+    """Trend of each glacier's and the region's area in a table of `area`, by Theil-Sen and least squares: km2 per year.
 
-    Columns: rgi_id, n (dates), trend_km2_a, lower_km2_a, upper_km2_a, p (Mann-Kendall's, of no trend); glaciers with
-    three known areas or more. Only for series that every date saw whole: unseen ground would pass for loss, so dates
-    with unseen ice are left out.
+    Columns: rgi_id, n (dates), trend_km2_a, lower_km2_a, upper_km2_a, p (Mann-Kendall's, of no trend), trend_percent_a
+    (of the first area), linear_km2_a, linear_lower_km2_a, linear_upper_km2_a, linear_p (the same by least squares,
+    which one wild date moves); glaciers with three known areas or more. Only for series that every date saw whole:
+    unseen ground would pass for loss, so dates with unseen ice are left out.
     """
-    whole = table[(table.unseen_m2 < 1) & table.area_m2.notna()]
+    whole = table[(table.unseen_m2 < 1) & table.area_m2.notna()].sort_values("time", kind="stable")
     rows = []
     for rgi_id, series in whole.groupby("rgi_id", sort=False):
         if len(series) >= 3:
-            fit = uncertainty.theil_sen(series.time, series.area_m2 / 1e6, level)
-            rows.append((rgi_id, fit.n, fit.slope, fit.lower, fit.upper, fit.p))
-    return pd.DataFrame(rows, columns=["rgi_id", "n", "trend_km2_a", "lower_km2_a", "upper_km2_a", "p"])
+            area = series.area_m2 / 1e6
+            one, two = (fit(series.time, area, level) for fit in (uncertainty.theil_sen, uncertainty.least_squares))
+            percent = float(100 * _ratio(one.slope, area.iloc[0]))
+            rows.append((rgi_id, one.n, one.slope, one.lower, one.upper, one.p, percent,
+                         two.slope, two.lower, two.upper, two.p))  # fmt: skip
+    linear = ["linear_km2_a", "linear_lower_km2_a", "linear_upper_km2_a", "linear_p"]
+    names = ["rgi_id", "n", "trend_km2_a", "lower_km2_a", "upper_km2_a", "p", "trend_percent_a", *linear]
+    return pd.DataFrame(rows, columns=names)
 
 
-def _finish(table: pd.DataFrame, systematic: float) -> pd.DataFrame:
-    """Bounds and rates from half-widths, in the order in which they are read: a glacier's dates together."""
-    table["lower_m2"], table["upper_m2"] = (table.area_m2 - table.half).clip(lower=0), table.area_m2 + table.half
-    table["change_lower_m2"] = table.change_m2 - table.change_half
-    table["change_upper_m2"] = table.change_m2 + table.change_half
+def _finish(table: pd.DataFrame) -> pd.DataFrame:
+    """Bounds and rates from half-widths and their middles, in the order in which they are read: a glacier's dates."""
+    for bound, side in (("lower", -1), ("upper", 1)):
+        table[f"{bound}_m2"] = (table.area_m2 + table.off + side * table.half).clip(lower=0)
+        table[f"change_{bound}_m2"] = table.change_m2 + table.change_off + side * table.change_half
     table["change_percent"] = 100 * _ratio(table.change_m2, table.then)
     years = table.years.where(table.years != 0)
     table["rate_km2_a"] = table.change_m2 / 1e6 / years
-    table["rate_lower_km2_a"] = table.rate_km2_a - table.change_half / 1e6 / years.abs()
-    table["rate_upper_km2_a"] = table.rate_km2_a + table.change_half / 1e6 / years.abs()
+    middle, reach = (table.change_m2 + table.change_off) / 1e6 / years, table.change_half / 1e6 / years.abs()
+    table["rate_lower_km2_a"], table["rate_upper_km2_a"] = middle - reach, middle + reach
     table["rate_percent_a"] = table.change_percent / years
     table = table.iloc[np.lexsort((table.time, table.rgi_id, table.rgi_id == "region"))].reset_index(drop=True)
-    table = table[[
+    return table[[
         "rgi_id", "time", "since", "area_m2", "lower_m2", "upper_m2", "unseen_m2", "change_m2", "change_lower_m2",
         "change_upper_m2", "change_percent", "rate_km2_a", "rate_lower_km2_a", "rate_upper_km2_a", "rate_percent_a",
         "parts", "events",
     ]]  # fmt: skip
-    method = "half a pixel along the margin; change only where both dates were seen"
-    table.attrs = {"units": "m2", "method": method, "systematic": float(systematic), "citation": CITATION}
-    return table
+
+
+def _calibrated(half: np.ndarray, interval: uncertainty.Conformal | None) -> tuple[np.ndarray, np.ndarray]:
+    """Half-widths, and how far their middle lies from the value."""
+    if interval is None:
+        return half, np.zeros(half.shape)
+    scale = np.asarray(half) ** interval.power * (half > 0)
+    return scale * (interval.high - interval.low) / 2, scale * (interval.high + interval.low) / 2
+
+
+def _recall(areas: np.ndarray, ids: pd.Index, divides: gpd.GeoDataFrame) -> np.ndarray:
+    """Share of each glacier's outline in `divides` that the first date which mapped any of it holds."""
+    whole = pd.Series(divides.area.to_numpy() / vectorize.scale(divides), divides.rgi_id).groupby(level=0).sum()
+    first = areas[np.arange(len(ids)), (areas > 0).argmax(axis=1)]
+    return first / whole.reindex(ids).to_numpy()
+
+
+def _shrinking(shapes: np.ndarray, mapped: np.ndarray, view: shapely.Geometry | None) -> np.ndarray:
+    """Take out of `shapes` what lies outside the first date's, on ground that it saw: the area of that, by date."""
+    before = shapely.area(shapes)
+    for n in range(1, shapes.shape[1]):
+        rows = mapped[:, 0] & ~shapely.is_empty(shapes[:, n])
+        old, new = shapes[rows, 0], shapes[rows, n]
+        inside = shapely.intersection(old, new)
+        if view is not None:
+            inside = shapely.union(inside, shapely.difference(new, view))
+        shapes[rows, n] = vectorize.gather(inside, np.arange(len(inside)))
+    return before - shapely.area(shapes)
+
+
+def _compared(shapes: np.ndarray, mapped: np.ndarray, views: list[shapely.Geometry | None]) -> np.ndarray:
+    """Which glaciers (row) were mapped at a date (column) and at the one before, and all their ice seen at both."""
+    clear = np.zeros(shapes.shape, dtype=bool)
+    for n in range(1, shapes.shape[1]):
+        sides = ((shapes[:, n - 1], views[n]), (shapes[:, n], views[n - 1]))
+        hidden = sum(shapely.area(a) - shapely.area(_within(a, v)) for a, v in sides if v is not None)
+        clear[:, n] = mapped[:, n - 1] & mapped[:, n] & (hidden < 1)
+    return clear
 
 
 def _by_glacier(outlines: gpd.GeoDataFrame, divides: gpd.GeoDataFrame | None) -> gpd.GeoDataFrame:
@@ -188,41 +270,6 @@ def _meet(shapes: np.ndarray, view: shapely.Geometry) -> np.ndarray:
     mixed = ~np.isin(shapely.get_type_id(found), (3, 6))  # neither polygon nor multipolygon
     found[mixed] = vectorize.gather(found[mixed], np.arange(mixed.sum()))
     return found
-
-
-def _events(
-    shapes: np.ndarray, mapped: np.ndarray, views: list[shapely.Geometry | None], min_part: float
-) -> tuple[np.ndarray, np.ndarray]:
-    """Number of parts, and what happened since the date before, of each glacier (row) and date (column)."""
-    parts, owner = shapely.get_parts(shapes.ravel(), return_index=True)
-    big = shapely.area(parts) >= min_part
-    parts, owner = parts[big], owner[big]
-    count = np.bincount(owner, minlength=shapes.size).reshape(shapes.shape)
-    first = np.searchsorted(owner, np.arange(shapes.size + 1))
-    events = np.full(shapes.shape, "", dtype=object)
-    for n in range(1, shapes.shape[1]):
-        before, now = shapes[:, n - 1], shapes[:, n]
-        hidden = sum(
-            shapely.area(a) - shapely.area(_within(a, v)) for a, v in ((before, views[n]), (now, views[n - 1]))
-        )
-        clear = mapped[:, n - 1] & mapped[:, n] & (hidden < 1)
-        was, is_ = ~shapely.is_empty(before), ~shapely.is_empty(now)
-        events[clear & ~was & is_, n] = "appeared"
-        events[clear & was & ~is_, n] = "disappeared"
-        for row in np.flatnonzero(clear & was & is_ & (count[:, n] != count[:, n - 1])):
-            old, new = (parts[first[k] : first[k + 1]] for k in row * shapes.shape[1] + np.array([n - 1, n]))
-            meet = shapely.intersects(old[:, None], new[None, :])
-            if meet.sum(axis=1).max(initial=0) > 1:
-                events[row, n] = f"split into {len(new)}"
-            elif meet.sum(axis=0).max(initial=0) > 1:
-                events[row, n] = f"merged into {len(new)}"
-    return count, events
-
-
-def _count(events: np.ndarray) -> str:
-    """The region's events: "2 disappeared, 1 split"."""
-    words = pd.Series([event.split()[0] for event in events if event], dtype=str).value_counts()
-    return ", ".join(f"{n} {word}" for word, n in words.items())
 
 
 def _sum(values: np.ndarray) -> float:

@@ -5,13 +5,10 @@ from collections.abc import Callable
 import holoviews as hv
 import numpy as np
 import pandas as pd
-from bokeh.models import ColorBar, CustomJS, DatetimeTickFormatter, FixedTicker, Span
+from bokeh.models import CustomJS, DatetimeTickFormatter, Span
 from hvplot import hvPlotTabular
 
 from glacier_nb import maps
-
-MARKERS = ("circle", "square", "triangle", "diamond", "inverted_triangle")
-"""One for each method of a series, in the order they first appear."""
 
 MOST = 30
 """Bars that fit a figure: of more glaciers, those that changed most."""
@@ -20,17 +17,19 @@ MOST = 30
 def linked(column: str) -> tuple[Callable, Callable]:
     """Hooks for the first and for every later element drawn that holds `column`: a pick in one is a pick in all.
 
-    Rows are met by their value in `column`, in the page itself, without a kernel.
+    Rows are met by their value in `column`, in the page itself, without a kernel. An element that holds two linked
+    columns hands a pick on from one link to the other.
     """
     drawn = []
     code = """
-    if (here.tags.includes("led")) return
+    const mark = "led by " + column
+    if (here.tags.includes(mark)) return
     const wanted = new Set(here.selected.indices.map((i) => here.data[column][i]))
     const found = []
     Array.from(there.data[column]).forEach((value, i) => { if (wanted.has(value)) found.push(i) })
-    there.tags = ["led"]
+    there.tags = [...there.tags, mark]
     there.selected.indices = found
-    there.tags = []
+    there.tags = there.tags.filter((tag) => tag != mark)
     """
 
     def later(plot, element):
@@ -115,12 +114,13 @@ def change_bars(last: pd.DataFrame, pick: Callable, title: str, height: int) -> 
         ("Change", "@change_percent{+0.0} %, @change_km2{+0.000} km²"),
         ("Interval", "@lower{+0.0} to @upper{+0.0} %"),
         ("Area", "@area_km2{0,0.000} km² on @date"),
+        ("Since before", "@events"),
     ]
     shown = hvPlotTabular(last).bar(
         x="rgi_id", y="change_percent", color="colour", alpha="strength", line_color=None,
         bar_width=min(0.62, 22 * len(last) / height),
-        hover_cols=["lower", "upper", "change_km2", "area_km2", "date"], tools=["hover", "tap"], hover_tooltips=told,
-        nonselection_alpha=0.2, legend=False,
+        hover_cols=["lower", "upper", "change_km2", "area_km2", "date", "events"], tools=["hover", "tap"],
+        hover_tooltips=told, nonselection_alpha=0.2, legend=False,
     )  # fmt: skip
     both = shown.opts(hooks=[pick]) * whiskers(last, "rgi_id", "change_percent", "lower", "upper", hooks=[above])
     return both.opts(
@@ -129,10 +129,37 @@ def change_bars(last: pd.DataFrame, pick: Callable, title: str, height: int) -> 
     )  # fmt: skip
 
 
-def area_series(table: pd.DataFrame, pick: Callable, title: str, height: int) -> hv.Overlay:
+EVENTS = {"disappeared": "x", "split": "diamond", "merged": "square", "appeared": "triangle"}
+"""What can become of a glacier (column `events` of change.area, its first word) and the marker that tells it."""
+
+RING = {"size": 13, "color": maps.INK, "fill_alpha": 0, "line_width": 2}
+"""How a marker of EVENTS is drawn."""
+
+
+def area_rows(table: pd.DataFrame) -> pd.DataFrame:
+    """`table` of change.area as charts show it: in km2 and % of the first area, with its events (empty: unknown).
+
+    A row's `outline` is its glacier and date, by which a map's outlines are met.
+    """
+    return table.sort_values("time").assign(
+        first=lambda t: t.groupby("rgi_id")["area_m2"].transform("first").replace(0, np.nan),
+        date=lambda t: t["time"].dt.strftime("%Y-%m-%d"),
+        outline=lambda t: t["rgi_id"].astype(str) + " " + t["date"],
+        area_km2=lambda t: t["area_m2"] / 1e6,
+        change_km2=lambda t: t["change_m2"] / 1e6,
+        relative=lambda t: 100 * t["area_m2"] / t["first"],
+        lower=lambda t: 100 * t["lower_m2"] / t["first"],
+        upper=lambda t: 100 * t["upper_m2"] / t["first"],
+        colour=lambda t: np.where(t["rgi_id"] == "region", maps.INK, "#8a949e"),
+        size=lambda t: np.where(t["rgi_id"] == "region", 70, 30),
+        events=lambda t: t["events"].fillna("") if "events" in t else "",
+    )
+
+
+def area_series(table: pd.DataFrame, picks: list[Callable], title: str, height: int) -> hv.Overlay:
     """Area over the dates, as % of the first: the region strong with its intervals, each glacier thin.
 
-    Args: `table` has rgi_id, time, relative, lower, upper (%), area_km2, date, strength; `pick` is a hook.
+    Args: `table` is of `area_rows`; `picks` are hooks. Dates are brushed along the axis.
     """
     region = table[table["rgi_id"] == "region"]
     told = [
@@ -140,17 +167,21 @@ def area_series(table: pd.DataFrame, pick: Callable, title: str, height: int) ->
         ("Date", "@date"),
         ("Area", "@area_km2{0,0.000} km² (@relative{0.0} %)"),
         ("Interval", "@lower{0.0} to @upper{0.0} %"),
+        ("Since before", "@events"),
     ]
     thin = strands(table, "relative", ["rgi_id"], color="#aab4bd", line_width=1)
     thick = hv.Curve(region, "time", "relative").opts(color=maps.INK, line_width=2.2)
     points = hvPlotTabular(table).scatter(
         x="time", y="relative", color="colour", size="size", line_color=maps.PAPER, nonselection_alpha=0.08,
-        hover_cols=["rgi_id", "date", "area_km2", "lower", "upper", "colour", "size"],
-        tools=["hover", "tap"], hover_tooltips=told, legend=False,
+        hover_cols=["rgi_id", "date", "outline", "area_km2", "lower", "upper", "events", "colour", "size"],
+        tools=["hover", "tap", "xbox_select"], hover_tooltips=told, legend=False,
     )  # fmt: skip
-    both = thin * thick * whiskers(region, "time", "relative", "lower", "upper") * points.opts(hooks=[pick])
+    both = thin * thick * whiskers(region, "time", "relative", "lower", "upper") * points.opts(hooks=picks)
+    for name, sign in EVENTS.items():
+        some = table[table["events"].str.startswith(name) & (table["rgi_id"] != "region")]
+        both = both * hv.Scatter(some, "time", ["relative"]).opts(**RING, marker=sign) if len(some) else both
     return both.opts(
-        hooks=[maps.dress, dates, level(100)], title=title, xlabel="Date", ylabel="Area, % of the first date",
+        hooks=[maps.dress, dates, level(100)], title=title, xlabel="Date", ylabel="Area (% of the first date)",
         frame_width=500, frame_height=height, padding=0.06, show_legend=False, show_grid=True,
     )  # fmt: skip
 
@@ -162,17 +193,7 @@ def area_change(table: pd.DataFrame) -> hv.Layout:
     change_lower_m2, change_upper_m2, change_percent (of the ground that both dates saw). Of more than MOST glaciers
     those are shown that changed most. Pick a bar and its points stay, and the other way.
     """
-    table = table.sort_values("time").assign(
-        first=lambda t: t.groupby("rgi_id")["area_m2"].transform("first").replace(0, np.nan),
-        date=lambda t: t["time"].dt.strftime("%Y-%m-%d"),
-        area_km2=lambda t: t["area_m2"] / 1e6,
-        change_km2=lambda t: t["change_m2"] / 1e6,
-        relative=lambda t: 100 * t["area_m2"] / t["first"],
-        lower=lambda t: 100 * t["lower_m2"] / t["first"],
-        upper=lambda t: 100 * t["upper_m2"] / t["first"],
-        colour=lambda t: np.where(t["rgi_id"] == "region", maps.INK, "#8a949e"),
-        size=lambda t: np.where(t["rgi_id"] == "region", 70, 30),
-    )
+    table = area_rows(table)
     last = table.groupby("rgi_id").tail(1)
     last = last.assign(rank=last["change_m2"].abs().where(last["rgi_id"] != "region", np.inf)).sort_values("rank")
     last, many = last.tail(MOST + 1), len(last) - 1
@@ -185,56 +206,8 @@ def area_change(table: pd.DataFrame) -> hv.Layout:
     title = f"Change of area, {dates.iloc[0]} to {dates.iloc[-1]}"
     title += f" ({MOST} of {many} glaciers)" if many > MOST else ""
     pick, follow = linked("rgi_id")
-    series = area_series(table[table["rgi_id"].isin(last["rgi_id"])], follow, "Area over time", height)
+    series = area_series(table[table["rgi_id"].isin(last["rgi_id"])], [follow], "Area over time", height)
     return (change_bars(bars, pick, title, height) + series).opts(shared_axes=False)
-
-
-def position_series(table: pd.DataFrame, pick: Callable, colours: dict, title: str, height: int) -> hv.Overlay:
-    """Position of each front over time: points in the colour of their date, whiskers, lines that stop at gaps.
-
-    Args: `table` has rgi_id, time, date, front, day, position_m, below, above, method, uncertainty_m; `colours` are
-    the options that colour column `day`; `pick` is a hook.
-    """
-    by = [name for name in ("rgi_id", "method") if name in table]
-    methods = dict(zip(table["method"].unique(), MARKERS, strict=False))
-    told = [
-        ("Glacier", "@rgi_id"),
-        ("Date", "@date"),
-        ("Position", "@position_m{+0,0} m ± @uncertainty_m{0,0} m"),
-        ("Method", "@method"),
-    ]
-    lines = strands(broken(table, "position_m", by), "position_m", by, color="#8a949e", line_width=1.2)
-    points = hv.Scatter(
-        table.dropna(subset="position_m"), "time",
-        ["position_m", "day", "front", "rgi_id", "date", "method", "uncertainty_m"],
-    ).opts(
-        color="day", size=7, marker=hv.dim("method").categorize(methods, "circle"), line_color=maps.INK, line_width=0.5,
-        tools=["hover", "tap", "xbox_select"], hover_tooltips=told, nonselection_alpha=0.08, hooks=[pick], **colours,
-    )  # fmt: skip
-    grey = {"fill_color": "#8a949e", "size": 8}
-    signs = [maps.key({name: grey | {"marker": mark} for name, mark in methods.items()})] if len(methods) > 1 else []
-    ends = whiskers(table, "time", "position_m", "below", "above", line_color="#8a949e")
-    return (lines * ends * points).opts(
-        hooks=[maps.dress, dates, level(0), *signs], title=title, xlabel="Date",
-        yformatter="%d",
-        ylabel="Front position (m), advance up, retreat down", frame_width=480, frame_height=height, padding=0.05,
-        show_legend=False,
-        show_grid=True,
-    )  # fmt: skip
-
-
-def dated(days: pd.Series) -> dict:
-    """Options that colour by `days` (ms since 1970) from dark to bright."""
-    return {"cmap": "viridis", "clim": (float(days.min()), max(float(days.max()), float(days.min()) + 1))}
-
-
-def date_bar(plot, element) -> None:
-    """A hook that reads the colour bar of `dated` as dates."""
-    maps.bar(plot, element)
-    form = dict.fromkeys(("days", "months", "years"), "%Y-%m-%d")
-    for one in plot.state.select({"type": ColorBar}):
-        ticks = np.linspace(one.color_mapper.low, one.color_mapper.high, 5).tolist()
-        one.update(ticker=FixedTicker(ticks=ticks), formatter=DatetimeTickFormatter(**form))
 
 
 def timeline(scenes: pd.DataFrame, title: str = "") -> hv.Overlay:

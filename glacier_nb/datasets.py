@@ -1,4 +1,4 @@
-"""Public samples found by name, checked by their hash and read."""
+"""Public samples found by name, checked by their hash and read; the field's labelled sets from a user's folder."""
 
 import difflib
 import hashlib
@@ -10,8 +10,9 @@ import pandas as pd
 
 from glacier_nb import readers
 from glacier_nb.samples import DATASETS, Dataset
+from glacier_nb.sets import SETS, LabelledSet
 
-__all__ = ("DATASETS", "FOLDER", "Dataset", "digest", "find", "place", "read", "shapes")
+__all__ = ("DATASETS", "FOLDER", "SETS", "Dataset", "digest", "find", "labelled", "place", "read", "shapes")
 
 FOLDER = "GLACIER_NB_DATA"
 """Environment variable that names the folder of samples."""
@@ -23,6 +24,21 @@ def find(name: str) -> Dataset:
     if name not in rows:
         near = difflib.get_close_matches(name, rows, 3) or rows
         raise LookupError(f"no dataset {name!r}: did you mean {', '.join(near)}? datasets.DATASETS lists all")
+    return rows[name]
+
+
+def labelled(name: str) -> LabelledSet:
+    """The labelled set of a name: `.read(folder)` gives its samples, `.score(samples, predicted)` its own score.
+
+    LookupError shows the nearest names.
+
+    >>> labelled("caffe").zones
+    ('rock', 'glacier', 'ocean')
+    """
+    rows = {row.name: row for row in SETS}
+    if name not in rows:
+        near = difflib.get_close_matches(name, rows, 3) or rows
+        raise LookupError(f"no labelled set {name!r}: did you mean {', '.join(near)}? datasets.SETS lists all")
     return rows[name]
 
 

@@ -125,6 +125,7 @@ def block(slab: np.ndarray, piece: Block, job: Job, threads: int) -> Done:
     """Predict the wanted windows of a block that see any ground.
 
     slab: the inputs (channel, y, x) of the block's extent, less what lies beyond the scene. threads: torch's.
+    MemoryError: not even one window fits the device.
     """
     torch.set_num_threads(threads)
     if job.deterministic != torch.are_deterministic_algorithms_enabled():

@@ -215,6 +215,7 @@ def evolve(
     approximation with n = 3, explicit in time, fluxes limited for steep beds (Jarosch et al. 2013,
     doi:10.5194/tc-7-229-2013) and to what a cell holds, so the budget closes to rounding. `slip` (m2) adds sliding:
     flux ~ H^3 (H^2 + slip) |grad s|^2; SLIP follows Budd et al. 1979 as used by Oerlemans 1997.
+    ValueError: years that do not grow, or a thickness of another shape or below zero.
 
     >>> flat = np.zeros((9, 9))
     >>> climate = Climate(np.array([0.0]), np.array([100.0]), flat, flat + 1, flat + 1)

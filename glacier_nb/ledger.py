@@ -90,7 +90,7 @@ def report(cube: xr.Dataset | str) -> pd.DataFrame:
 
 
 def settle(made: xr.Dataset) -> xr.Dataset:
-    """`made`, computed, with what it lost in its attrs: `lost` (number of windows), and each in manifest["lost"]."""
+    """A scene or cube, computed, with what it lost in its attrs: `lost` (how many windows), and manifest["lost"]."""
     lost = report(made).query("error != ''")
     listed = {"lost": lost.to_dict("records")} if len(lost) else {}
     manifest: dict[str, Any] = {**made.attrs.get("manifest", {}), **listed}

@@ -67,8 +67,8 @@ def stack(
 ) -> stacks.Stack:
     """What `cube` would hold, decided but without a graph: for `composite`, which then reads scene after scene.
 
-    The memory and the graph of a composite of it do not grow with the number of scenes. Arguments and errors as
-    in `cube`; `stack(...).read(chunks={})` is the cube.
+    The memory and the graph of a composite of it do not grow with the number of scenes. Arguments and errors
+    (LookupError, ValueError) as in `cube`; `stack(...).read(chunks={})` is the cube.
     """
     if missing not in ("raise", "report"):
         raise ValueError(f'missing={missing!r}: give "raise" or "report"')
@@ -119,6 +119,7 @@ def elevation(
 
     Of several dates the one nearest to `time` is taken, or else the latest; attrs["time"] says which. `missing` and
     `patience` as in `cube`; with missing="report" the coordinate `lost` (bool) says where a read failed.
+    LookupError: no items.
     """
     dates: dict[dt.date, list] = {}
     for item in items:

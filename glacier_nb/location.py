@@ -23,6 +23,8 @@ _SIZES = {"region": 12, "coordinates": 4}
 def located(system: str | System, kind: str) -> System:
     """`system` (GlaViTU's kind: a network that takes `location`) with the layers of a code behind its inputs.
 
+    LookupError: no code of that name.
+
     >>> located("glavitu_2024", "coordinates").inputs[-5:]
     ('slope', 'place_0', 'place_1', 'place_2', 'place_3')
     """
@@ -42,14 +44,17 @@ def located(system: str | System, kind: str) -> System:
 
 
 def region(number: int | None) -> tuple[float, ...]:
-    """Code of a training region, 0 to 10; None: unknown."""
+    """Code of a training region, 0 to 10; None: unknown. ValueError: another number."""
     if number is not None and not 0 <= number < 11:
         raise ValueError(f"region {number}: regions are numbered 0 to 10, None is unknown")
     return tuple(float(k == (11 if number is None else number)) for k in range(12))
 
 
 def coordinates(longitude: float, latitude: float) -> tuple[float, ...]:
-    """Code of a place in degrees: sine and cosine of its latitude, of its longitude."""
+    """Code of a place in degrees: sine and cosine of its latitude, of its longitude.
+
+    ValueError: no such place on Earth.
+    """
     if not (-180 <= longitude <= 360 and -90 <= latitude <= 90):
         raise ValueError(f"longitude {longitude}, latitude {latitude}: give degrees, longitude first")
     y, x = np.radians((latitude, longitude))

@@ -2,7 +2,7 @@
 
 import base64
 import io
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 import geopandas as gpd
 import holoviews as hv
@@ -10,25 +10,16 @@ import numpy as np
 import pyproj
 import shapely
 import xarray as xr
-from bokeh.models import (
-    ColorBar,
-    CustomJSTickFormatter,
-    Label,
-    Legend,
-    LegendItem,
-    Metric,
-    Node,
-    PanTool,
-    ScaleBar,
-    WheelZoomTool,
-)
+from bokeh.models import CustomJSTickFormatter, Metric, ScaleBar
 from PIL import Image
+
+from glacier_nb.furniture import FONT, INK, KILOMETRES, compass, dress, key, north
+from glacier_nb.furniture import PAPER as PAPER
+from glacier_nb.furniture import bar as bar
 
 LIMIT = 1024
 """Longest side of a picture in a page, in pixels: a wider raster is shown by its block means."""
 
-FONT = "Inter, Helvetica Neue, Arial, Liberation Sans, sans-serif"
-INK, MUTED, RULE, PAPER = "#1d2733", "#5d6975", "#e3e7eb", "#ffffff"
 GAIN, LOSS, EARLIER, LATER = "#0072b2", "#d55e00", "#f0e442", "#56b4e9"
 
 ZONE_COLOURS = {
@@ -59,6 +50,8 @@ TOLD = {
     "rgi_id": ("Glacier", "@rgi_id"),
     "time": ("Date", "@time"),
     "kind": ("", "@kind"),
+    "rate_percent_a": ("Rate", "@rate_percent_a{+0.00} % a⁻¹"),
+    "events": ("What became of it", "@events"),
     "area_m2": ("Area", "@area_km2{0.000} km²"),
     "swept_area_m2": ("Swept area", "@swept_area_km2{0.000} km²"),
     "position_m": ("Position", "@position_m{+0,0} m"),
@@ -104,26 +97,55 @@ def limits(scene: xr.Dataset, bands: tuple[str, ...]) -> tuple[float, float]:
     return float(low), float(max(high, low + 1e-6))
 
 
-def hatched(rgb: np.ndarray, seen: np.ndarray) -> np.ndarray:
-    """`rgb` (y, x, 3; uint8) with grey stripes where `seen` (y, x) is False, as wide on the screen at any size."""
+HATCH = {"marker": "square", "size": 13, "line_color": "#8a949e", "fill_color": "#dedede", "hatch_scale": 5}
+UNSEEN = HATCH | {"hatch_pattern": "right_diagonal_line", "hatch_color": "#8a8a8a"}
+FAILED = HATCH | {"hatch_pattern": "left_diagonal_line", "hatch_color": LOSS}
+"""How a key shows ground that was not seen, and ground that a failed read kept from being seen."""
+
+
+def hatched(rgb: np.ndarray, seen: np.ndarray, lost: np.ndarray | None = None) -> np.ndarray:
+    """`rgb` (y, x, 3; uint8) with grey stripes where `seen` (y, x) is False, as wide on the screen at any size.
+
+    Where `lost` (y, x; bool) as well, a read failed: stripes the other way, in LOSS. Ground that was seen although
+    some of its reads were lost keeps its picture under thin, wide-set stripes of that colour.
+    """
     row, column = np.indices(seen.shape)
-    stripes = np.where((row + column) // max(1, max(seen.shape) // 150) % 4 == 0, 168, 222)
-    return np.where(seen[..., None], rgb, stripes[..., None]).astype(np.uint8)
+    wide = max(1, max(seen.shape) // 150)
+    stripes = np.where((row + column) // wide % 4 == 0, 168, 222)
+    drawn = np.where(seen[..., None], rgb, stripes[..., None])
+    if lost is not None and lost.any():
+        across = (row - column) // wide % np.where(seen, 12, 4) == 0
+        colour = np.array([int(LOSS[k : k + 2], 16) for k in (1, 3, 5)])
+        plain = np.where(seen[..., None], rgb, 222)
+        drawn = np.where(lost[..., None], np.where(across[..., None], colour, plain), drawn)
+    return drawn.astype(np.uint8)
+
+
+def doubts(scene: xr.Dataset, bands: tuple[str, ...]) -> tuple[np.ndarray, np.ndarray | None, dict[str, dict]]:
+    """Where `scene` (y, x) was seen, where it lost reads (None: it does not tell), and a key of what there is.
+
+    Unseen is where a band is NaN or `clear`, if there is one, is False; lost where `lost` is above 0.
+    """
+    seen = np.logical_and.reduce([np.isfinite(scene[band].values) for band in bands])
+    if "clear" in scene:
+        seen &= scene["clear"].values.astype(bool)
+    lost = scene["lost"].values > 0 if "lost" in scene else None
+    blind = ~seen if lost is None else ~seen & ~lost
+    marks = {"not seen": UNSEEN} if blind.any() else {}
+    return seen, lost, marks | ({"read failed": FAILED} if lost is not None and lost.any() else {})
 
 
 def tones(scene: xr.Dataset, bands: tuple[str, ...], stretch: tuple[float, float], mute: float = 0.0) -> np.ndarray:
-    """`scene` (y, x) as uint8 (y, x, 3): a square-root stretch of `bands`, unseen area hatched in grey.
+    """`scene` (y, x) as uint8 (y, x, 3): a square-root stretch of `bands`, unseen and lost area hatched (`doubts`).
 
-    Unseen is where a band is NaN or `clear`, if there is one, is False. `mute` (0-1) greys and lightens.
+    `mute` (0-1) greys and lightens.
     """
     low, high = stretch
     layers = np.stack([scene[band].values for band in (bands * 3)[:3]], axis=-1)
-    seen = np.isfinite(layers).all(axis=-1)
-    if "clear" in scene:
-        seen &= scene["clear"].values.astype(bool)
+    seen, lost, _ = doubts(scene, bands)
     scaled = np.sqrt(np.clip((np.nan_to_num(layers) - low) / (high - low), 0, 1))
     grey = 0.4 + 0.55 * scaled.mean(axis=-1, keepdims=True)
-    return hatched(((scaled + mute * (grey - scaled)) * 255).round(), seen)
+    return hatched(((scaled + mute * (grey - scaled)) * 255).round(), seen, lost)
 
 
 def hillshade(elevation: xr.DataArray) -> xr.Dataset:
@@ -189,69 +211,6 @@ def shapes(
     return element(drawn, ["x", "y"], columns).opts(color=colour, show_legend=False, **hover, **style)
 
 
-def north(crs, x: float, y: float) -> float:
-    """Angle of true north at `x`, `y` of `crs`, in degrees clockwise from the grid's up: large in polar projections.
-
-    >>> round(north("EPSG:32632", 500_000, 5_000_000), 6), round(north("EPSG:3413", -500_000, -500_000))
-    (0.0, 45)
-    """
-    forward = pyproj.Transformer.from_crs(4326, crs, always_xy=True)
-    lon, lat = forward.transform(x, y, direction="INVERSE")
-    east, up = np.subtract(forward.transform(lon, lat + 0.01), (x, y))
-    return float(np.degrees(np.arctan2(east, up)))
-
-
-KILOMETRES = """
-const step = ticks.length > 1 ? Math.abs(ticks[1] - ticks[0]) : 1000
-return (tick / 1000).toFixed(step % 1000 ? (step % 100 ? 2 : 1) : 0)
-"""
-
-
-def dress(plot, element) -> None:
-    """A HoloViews hook: the house style on a bokeh figure; quiet grid, one typeface, Ctrl with the wheel zooms."""
-    figure = plot.state
-    figure.toolbar.update(logo=None, autohide=True, active_drag=figure.select_one(PanTool))
-    figure.update(outline_line_color=None, background_fill_color=PAPER, border_fill_color=PAPER)
-    figure.title.update(text_font=FONT, text_font_size="13px", text_font_style="bold", text_color=INK)
-    figure.grid.grid_line_color = RULE
-    for axis in figure.axis:
-        axis.update(axis_label_text_font=FONT, axis_label_text_font_size="12px", axis_label_text_font_style="normal")
-        axis.update(axis_label_text_color=MUTED, axis_line_color="#b5bdc5", major_tick_line_color="#b5bdc5")
-        axis.update(major_label_text_font=FONT, major_label_text_font_size="11px", major_label_text_color=MUTED)
-        axis.minor_tick_line_color = None
-    for wheel in figure.select(WheelZoomTool):
-        wheel.modifiers = {"ctrl": True}  # a plain wheel scrolls the page
-        figure.toolbar.active_scroll = wheel
-
-
-def bar(plot, element) -> None:
-    """A HoloViews hook: the house style on the colour bars of a bokeh figure."""
-    for one in plot.state.select({"type": ColorBar}):
-        one.update(height=10, bar_line_color=None, major_label_text_font=FONT, major_label_text_color=MUTED)
-
-
-KEY = {
-    "orientation": "horizontal", "border_line_color": None, "label_text_font": FONT, "label_text_font_size": "12px",
-    "label_text_color": INK, "location": "left", "spacing": 14, "padding": 2, "margin": 4, "background_fill_alpha": 0,
-}  # fmt: skip
-"""How a legend below a figure looks."""
-
-
-def key(marks: Mapping[str, str | Mapping]) -> Callable:
-    """A hook that sets a legend below the figure: for each name of `marks` a square of that colour, or that style."""
-
-    def add(plot, element):
-        style = {"marker": "square", "size": 12, "line_color": "#8a949e"}
-        styles = {name: {"fill_color": mark} if isinstance(mark, str) else dict(mark) for name, mark in marks.items()}
-        items = [
-            LegendItem(label=name, renderers=[plot.state.scatter([np.nan], [np.nan], **style | own)])
-            for name, own in styles.items()
-        ]
-        plot.state.add_layout(Legend(items=items, **KEY), "below")
-
-    return add
-
-
 def frame(
     overlay, crs, edges: tuple, title: str, width: int = 500, marks: Mapping[str, str | Mapping] | None = None
 ) -> hv.Overlay:
@@ -266,6 +225,8 @@ def frame(
 
     def furnish(plot, element):
         figure = plot.state
+        if figure.select_one(ScaleBar):  # a view that moves is furnished once
+            return
         dress(plot, element)
         figure.grid.grid_line_color = None
         for axis in figure.axis:
@@ -279,18 +240,12 @@ def frame(
                 **{f"label_{name}": value for name, value in type_.items()},
             )
         )  # fmt: skip
-        figure.add_layout(
-            Label(
-                x=Node(target="frame", symbol="right", offset=-24), y=Node(target="frame", symbol="top", offset=30),
-                text="N\n↑", angle=-angle, angle_units="deg", text_align="center", text_baseline="middle",
-                text_font_size="14px", text_font_style="bold", text_line_height=0.95, padding=4, border_radius=14,
-                background_fill_color=PAPER, background_fill_alpha=0.8, **type_,
-            )
-        )  # fmt: skip
+        compass(figure, angle)
 
     hooks = [furnish, key(marks)] if marks else [furnish]
-    return (overlay if isinstance(overlay, hv.Overlay) else hv.Overlay([overlay])).opts(
+    options = hv.opts.Overlay(
         hooks=hooks, title=title, frame_width=width, frame_height=round(width * (top - bottom) / (right - left)),
         xlabel=f"Easting (km, EPSG:{code})" if code else "Easting (km)", ylabel="Northing (km)",
         xlim=(left, right), ylim=(bottom, top), show_legend=False,
     )  # fmt: skip
+    return (overlay if isinstance(overlay, hv.Overlay | hv.DynamicMap) else hv.Overlay([overlay])).opts(options)

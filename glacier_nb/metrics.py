@@ -5,6 +5,7 @@ polygons in one projected CRS. Lengths are in the units of the CRS: divide by th
 """
 
 import dataclasses
+from collections.abc import Iterator
 
 import geopandas as gpd
 import numpy as np
@@ -124,7 +125,7 @@ def front_deviation(a: Shapes, b: Shapes, spacing: float = 10.0) -> Deviation:
     one, two = _shape(a, b), _shape(b, a)
     if one.is_empty or two.is_empty:
         raise ValueError("a front is empty: a missed front has no distance, count it (front_scores)")
-    there, back = _distances(one, two, spacing), _distances(two, one, spacing)
+    there, back = distances(one, two, spacing), distances(two, one, spacing)
     pooled = np.concatenate([there, back])
     worst = max(float(np.quantile(there, 0.95)), float(np.quantile(back, 0.95)))
     means = float(there.mean()), float(back.mean())
@@ -136,7 +137,7 @@ def boundary_deviation(a: Shapes, b: Shapes, spacing: float = 10.0) -> Deviation
     return front_deviation(_shape(a, b).boundary, _shape(b, a).boundary, spacing)
 
 
-def _distances(line: shapely.Geometry, other: shapely.Geometry, spacing: float) -> np.ndarray:
+def distances(line: shapely.Geometry, other: shapely.Geometry, spacing: float) -> np.ndarray:
     """Distance to `other` of points every `spacing` along each part of `line`, both ends included."""
     parts = shapely.get_parts(line)
     count = np.maximum(np.ceil(shapely.length(parts) / spacing).astype(int), 1) + 1
@@ -155,22 +156,28 @@ def _segments(line: shapely.Geometry) -> np.ndarray:
     return shapely.linestrings(np.stack([xy[:-1], xy[1:]], axis=1)[together])
 
 
+def pairs(predicted: gpd.GeoDataFrame, truth: gpd.GeoDataFrame) -> Iterator[tuple[pd.DataFrame, shapely.Geometry]]:
+    """Every true front (rgi_id, day) as its rows in `truth`, and the predicted one of that day, empty where missed."""
+    predicted = predicted[~predicted.is_empty].to_crs(truth.crs)
+    found = {key: lines.union_all() for key, lines in predicted.geometry.groupby([predicted.rgi_id, _day(predicted)])}
+    for key, mine in truth.groupby([truth.rgi_id, _day(truth)]):
+        yield mine, found.get(key, shapely.LineString())
+
+
 def front_scores(predicted: gpd.GeoDataFrame, truth: gpd.GeoDataFrame, spacing: float = 10.0) -> pd.DataFrame:
     """Every true front (rgi_id, time) against the predicted one of that day: a row each, `missed` where there is none.
 
     Columns: rgi_id, time, mean_m, median_m, hd95_m, mean_truth_to_predicted_m, mean_predicted_to_truth_m, missed.
     attrs: mde, the mean distance error as CaFFe has it, over all points of all fronts that were found; n, missed.
-    An error without its number of missed fronts says nothing: read both.
+    An error without its number of missed fronts says nothing: read both. Other definitions: `delineation`.
     """
     columns = ["rgi_id", "time", "missed", "mean_m", "median_m", "hd95_m"]
     columns += ["mean_truth_to_predicted_m", "mean_predicted_to_truth_m"]
-    predicted = predicted[~predicted.is_empty].to_crs(truth.crs)
-    found = {key: lines.union_all() for key, lines in predicted.geometry.groupby([predicted.rgi_id, _day(predicted)])}
     rows, total, points = [], 0.0, 0
-    for (rgi_id, day), mine in truth.groupby([truth.rgi_id, _day(truth)]):
-        row = [rgi_id, mine.time.iloc[0]]
-        if (rgi_id, day) in found:
-            d = front_deviation(mine.union_all(), found[rgi_id, day], spacing)
+    for mine, line in pairs(predicted, truth):
+        row = [mine.rgi_id.iloc[0], mine.time.iloc[0]]
+        if not line.is_empty:
+            d = front_deviation(mine.union_all(), line, spacing)
             total, points = total + d.mean * (d.n_a + d.n_b), points + d.n_a + d.n_b
             rows.append([*row, False, d.mean, d.median, d.hd95, d.mean_a_to_b, d.mean_b_to_a])
         else:

@@ -56,7 +56,7 @@ def within(
 
 
 def beside(zones: xr.DataArray, names: Sequence[str], to: Sequence[str]) -> xr.DataArray:
-    """Bodies of `names` that touch (8-connected) none of `to` become what else they may be.
+    """Bodies of `names` in zones (zone, y, x) that touch (8-connected) none of `to` become what else they may be.
 
     Debris cover lies on ice that is seen somewhere: a body of it far from clean ice is a scree slope.
     """

@@ -20,7 +20,7 @@ class Rule:
 
 
 def absolute(pair: xr.Dataset, inside: xr.DataArray, most: float, **others) -> xr.DataArray:
-    """Past `most` m up or down."""
+    """Pixels (bool, y, x) whose change is past `most` m up or down."""
     return np.abs(pair.dh) > most
 
 

@@ -15,6 +15,7 @@ from collections.abc import Mapping, Sequence
 
 import holoviews as hv
 import pandas as pd
+import panel as pn
 from bokeh.embed import json_item
 from bokeh.model import Model
 from bokeh.models import Plot, Toolbar
@@ -30,8 +31,8 @@ LARGEST = 8_000_000
 class Section:
     """One figure of a page with what belongs to it."""
 
-    view: hv.core.Dimensioned | Model
-    """A HoloViews object or a bokeh model."""
+    view: hv.core.Dimensioned | Model | pn.pane.Bokeh
+    """A HoloViews object, a bokeh model, or one in a pane of panel."""
     caption: str = ""
     """What it shows and what follows from it."""
     table: pd.DataFrame | None = None
@@ -59,6 +60,7 @@ class Entry:
 
 def drawn(view) -> Model:
     """The bokeh model of `view`; TypeError for what is neither a HoloViews object nor a bokeh model."""
+    view = view.object if isinstance(view, pn.pane.Bokeh) else view
     if isinstance(view, hv.core.Dimensioned):
         view = hv.render(view, backend="bokeh")
     if not isinstance(view, Model):
@@ -141,7 +143,7 @@ def page(
         for i, (section, model) in enumerate(zip(sections, models, strict=True))
     )
     body += provenance_line(manifest) if manifest else ""
-    return whole(title, body, path, library(parts(models)) + LOADER, text)
+    return whole(title, body, path, library(parts(models)) + LOADER + KEYS, text)
 
 
 def save(
@@ -228,6 +230,28 @@ BROWSER = (
 LOADER = """<script>
 document.body.classList.toggle("bare", location.hash === "#bare")
 for (const item of document.querySelectorAll("script.item")) Bokeh.embed.embed_item(JSON.parse(item.textContent))
+</script>
+"""
+
+KEYS = """<script>
+// A figure that has the focus pans by the arrow keys, zooms by + and -, and by 0 is as it was.
+document.addEventListener("keydown", (event) => {
+  const all = (view) => [view, ...[...(view.child_views ?? [])].flatMap(all)]
+  const path = event.composedPath()
+  if (event.ctrlKey || event.metaKey || event.altKey) return
+  if (path.some((node) => node.getAttribute?.("role") == "slider")) return
+  const view = [...Bokeh.index].flatMap(all).find((one) => one.model.type == "Figure" && path.includes(one.el))
+  const way = {ArrowLeft: [-1, 0, 0], ArrowRight: [1, 0, 0], ArrowUp: [0, 1, 0], ArrowDown: [0, -1, 0],
+    "+": [0, 0, 1], "=": [0, 0, 1], "-": [0, 0, -1]}[event.key]
+  if (!view || (!way && event.key != "0")) return
+  event.preventDefault()
+  if (!way) return view.reset_range()
+  for (const [range, step] of [[view.model.x_range, way[0]], [view.model.y_range, way[1]]]) {
+    if (typeof range.start != "number" || range.factors) continue
+    const long = range.end - range.start, grow = -0.1 * way[2] * long, move = 0.1 * step * long
+    range.setv({start: range.start + move - grow, end: range.end + move + grow})
+  }
+})
 </script>
 """
 

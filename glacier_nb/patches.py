@@ -1,90 +1,96 @@
 """Training cuts of a few scenes: drawn on the fly so that rare zones are seen, normalised, turned, made to forget."""
 
-import dataclasses
 from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
 
-from glacier_nb import networks, systems
+from glacier_nb import labels, networks, systems
+from glacier_nb.labels import UNSEEN, Sample
 from glacier_nb.systems import System
 
-UNSEEN = 255
-"""Truth where nothing is known: it counts in no loss."""
+__all__ = ["UNSEEN", "Sample", "absent", "batches", "check", "statistics"]
 
-
-@dataclasses.dataclass(frozen=True)
-class Sample:
-    """One scene to learn from; its arrays may be memory maps.
-
-    features: (feature, y, x) in the system's order, NaN where unseen. truth: (y, x) uint8, index into the system's
-    zones or `UNSEEN`. front: (y, x) bool, where the system learns one.
-    """
-
-    name: str
-    features: np.ndarray
-    truth: np.ndarray
-    front: np.ndarray | None = None
+FRONT = -1
+"""Key of the places on a front, beside those of the zones."""
 
 
 def statistics(samples: Sequence[Sample]) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Mean and standard deviation of each input over the seen pixels of every seventh row and column."""
-    seen = np.concatenate(
-        [np.asarray(s.features[:, ::7, ::7], "float64").reshape(len(s.features), -1) for s in samples], axis=1
-    )
+    seen = np.concatenate([_few(s) for s in samples], axis=1)
     blank = np.isnan(seen).all(axis=1)
     seen[blank] = 0  # an input that no sample has: neither shifted nor scaled
     std = np.where(blank, 1, np.nanstd(seen, axis=1))
     return tuple(np.nanmean(seen, axis=1).round(6).tolist()), tuple(np.maximum(std, 1e-6).round(6).tolist())
 
 
+def _few(sample: Sample) -> np.ndarray:
+    """(feature, pixel) float64 of every seventh row and column, NaN where cuts may not lie."""
+    values = np.array(sample.features[:, ::7, ::7], "float64")
+    if sample.within is not None:
+        values[:, ~np.asarray(sample.within[::7, ::7])] = np.nan
+    return values.reshape(len(values), -1)
+
+
 def check(system: System, sample: Sample) -> None:
     """ValueError where a sample is not what the system takes."""
-    if len(sample.features) != len(system.inputs):
-        raise ValueError(f"{sample.name} has {len(sample.features)} channels, {system.name} takes {len(system.inputs)}")
-    if sample.features.shape[1:] != sample.truth.shape or min(sample.truth.shape) < system.recipe.patch:
-        raise ValueError(
-            f"{sample.name}: features {sample.features.shape}, truth {sample.truth.shape}: they must agree and hold a"
-            f" patch of {system.recipe.patch} pixels"
-        )
+    labels.check(sample, system.inputs, system.zones, system.recipe.patch, system.name)
+
+
+def absent(system: System, samples: Sequence[Sample]) -> list[str]:
+    """Zones of the system that no pixel of the samples has, and "front" where it learns one and none is drawn."""
+    held: set[int] = set()
+    for sample in samples:
+        held |= set(np.unique(np.asarray(sample.truth)[... if sample.within is None else sample.within]).tolist())
+    found = [zone for number, zone in enumerate(system.zones) if number not in held]
+    blank = not any(sample.front is not None and np.asarray(sample.front).any() for sample in samples)
+    return [*found, "front"] if not system.zones and blank else found
 
 
 def batches(
     system: System,
     samples: Sequence[Sample],
-    rng: np.random.Generator,
+    rng: np.random.Generator | Sequence[int],
     mean: Sequence[float],
     std: Sequence[float],
     forget: float,
+    start: int = 0,
 ) -> Iterator[dict[str, torch.Tensor]]:
     """Endless batches: x (batch, channel, y, x) normalised, 0 for what is unseen; truth, seen, front as in `losses`.
 
-    Half of the cuts lie about a pixel of a zone drawn evenly, the others anywhere. Each optional input is left out with
-    probability `forget`, and all of them together as often. The recipe's symmetries are drawn from.
+    Half of the cuts lie about a pixel of a zone (or of a front) drawn evenly, and of a glacier drawn evenly among those
+    that have it; the others anywhere. None holds a pixel that is not `within`. Each optional input is left out with
+    probability `forget`, and all of them together as often. The recipe's symmetries are drawn from. cuts: (sample, top,
+    left) of each. rng: or seeds, of which each batch is drawn anew: the first is then number `start`.
+    ValueError: no sample has a pixel whose zone is known.
     """
+    seeds = None if isinstance(rng, np.random.Generator) else tuple(rng)
     recipe, side = system.recipe, system.recipe.patch
     shown = np.array(systems.shows_ground(system))
     optional = np.array([name in system.optional for name in system.inputs])
     shift, scale = (np.asarray(numbers, "float32")[:, None, None] for numbers in (mean, std))
-    places = _places(samples, rng)
+    corners = [_corners(sample, side) for sample in samples]
+    places = _places(samples, corners, side, np.random.default_rng(seeds) if seeds else rng)
     if not places:
         raise ValueError("no sample has a pixel whose zone is known: nothing can be learnt")
+    zones = list(places)
     while True:
-        batch = []
+        if seeds is not None:
+            rng = np.random.default_rng((*seeds, start))
+        batch, cuts = [], []
         for _ in range(recipe.batch):
-            zone = list(places)[rng.integers(len(places))]
-            number, y, x = places[zone][rng.integers(len(places[zone]))]
-            sample = samples[number]
+            about = places[zones[rng.integers(len(zones))]]
+            spots = about[rng.integers(len(about))] if len(about) > 1 else about[0]
+            number, y, x = spots[rng.integers(len(spots))]
             if rng.random() < 0.5:  # anywhere, else about a pixel of a zone
-                number = rng.integers(len(samples))
-                sample = samples[number]
-                y, x = (rng.integers(size) for size in sample.truth.shape)
-            top, left = (
-                int(np.clip(at - rng.integers(side), 0, size - side))
-                for at, size in zip((y, x), sample.truth.shape, strict=True)
-            )
+                number = int(rng.integers(len(samples)))
+                y, x = (rng.integers(size) for size in samples[number].truth.shape)
+                if corners[number] is not None:
+                    y, x = _anywhere(corners[number], rng)
+            sample = samples[number]
+            top, left = _corner(corners[number], y, x, sample.truth.shape, side, rng)
             cut = (slice(top, top + side), slice(left, left + side))
-            values = np.asarray(sample.features[:, *cut], "float32")
+            values = np.array(sample.features[:, *cut], "float32")
             truth = np.asarray(sample.truth[cut])
             seen = (truth != UNSEEN) & ~np.isnan(values[shown]).all(axis=0)
             gone = optional & (rng.random(len(optional)) < forget) | optional & (rng.random() < forget)
@@ -95,16 +101,68 @@ def batches(
             turn = int(rng.choice(recipe.symmetries))
             parts = (values, truth.astype("int64"), seen, front)
             batch.append([networks.symmetry(torch.from_numpy(part), turn) for part in parts])
-        yield dict(zip(("x", "truth", "seen", "front"), map(torch.stack, zip(*batch, strict=True)), strict=True))
+            cuts.append((number, top, left))
+        found = dict(zip(("x", "truth", "seen", "front"), map(torch.stack, zip(*batch, strict=True)), strict=True))
+        yield found | {"cuts": torch.tensor(cuts)}
+        start += 1
 
 
-def _places(samples: Sequence[Sample], rng: np.random.Generator, most: int = 2000) -> dict[int, list]:
-    """Zone to some (sample, y, x) where it lies."""
-    places: dict[int, list] = {}
+def _corners(sample: Sample, side: int) -> np.ndarray | None:
+    """(y, x) bool: where a cut's first pixel may lie so that all of it is within; None where it may lie anywhere."""
+    if sample.within is None:
+        return None
+    total = np.pad(np.asarray(sample.within), ((1, 0), (1, 0))).cumsum(0, dtype="int64").cumsum(1)
+    inside = total[side:, side:] - total[:-side, side:] - total[side:, :-side] + total[:-side, :-side]
+    if not (inside == side * side).any():
+        raise ValueError(
+            f"{sample.name}: no patch of {side} pixels lies wholly within its part of the split: take a smaller patch"
+            " or larger parts"
+        )
+    return inside == side * side
+
+
+def _anywhere(corners: np.ndarray, rng: np.random.Generator) -> tuple[int, int]:
+    rows = corners.sum(axis=1).cumsum()
+    at = rng.integers(rows[-1])
+    y = int(np.searchsorted(rows, at, side="right"))
+    return y, int(np.flatnonzero(corners[y])[at - (rows[y - 1] if y else 0)])
+
+
+def _corner(corners, y: int, x: int, shape: tuple[int, int], side: int, rng: np.random.Generator) -> tuple[int, int]:
+    """First pixel of a cut that holds (y, x)."""
+    if corners is None:
+        return tuple(
+            int(np.clip(at - rng.integers(side), 0, size - side)) for at, size in zip((y, x), shape, strict=True)
+        )
+    top, left = max(0, y - side + 1), max(0, x - side + 1)
+    near = np.argwhere(corners[top : y + 1, left : x + 1])
+    return tuple((near[rng.integers(len(near))] + (top, left)).tolist())
+
+
+def _places(
+    samples: Sequence[Sample], corners: Sequence, side: int, rng: np.random.Generator, most: int = 2000
+) -> dict[int, list[list]]:
+    """Zone (or `FRONT`) to a list a glacier of some (sample, y, x) where it lies and a cut can hold it."""
+    places: dict[int, dict[tuple, list]] = {}
     for number, sample in enumerate(samples):
-        truth = np.asarray(sample.truth)
-        for zone in np.unique(truth[truth != UNSEEN]):
-            spots = np.argwhere(truth == zone)
-            spots = spots[rng.choice(len(spots), min(most, len(spots)), replace=False)]
-            places.setdefault(int(zone), []).extend((number, *spot) for spot in spots.tolist())
-    return places
+        truth = np.array(sample.truth)
+        if corners[number] is not None:
+            truth[~_held(corners[number], side)] = UNSEEN
+        known = {int(zone): truth == zone for zone in np.unique(truth[truth != UNSEEN])}
+        if sample.front is not None:
+            known |= {FRONT: np.asarray(sample.front, bool) & (truth != UNSEEN)}
+        for zone, there in known.items():
+            spots = np.argwhere(there)
+            which = np.zeros(len(spots), int) if sample.glaciers is None else np.asarray(sample.glaciers)[there]
+            for glacier in np.unique(which):
+                some = spots[which == glacier]
+                some = some[rng.choice(len(some), min(most, len(some)), replace=False)]
+                key = (sample.group, int(glacier))
+                places.setdefault(zone, {}).setdefault(key, []).extend((number, *spot) for spot in some.tolist())
+    return {zone: list(groups.values()) for zone, groups in places.items()}
+
+
+def _held(corners: np.ndarray, side: int) -> np.ndarray:
+    """(y, x) bool: pixels that some cut from `corners` holds."""
+    wide = np.pad(corners, side).cumsum(0, dtype="int64").cumsum(1)
+    return (wide[side:, side:] - wide[:-side, side:] - wide[side:, :-side] + wide[:-side, :-side])[:-1, :-1] > 0

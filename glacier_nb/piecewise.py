@@ -28,9 +28,14 @@ class Stack(Protocol):
     geobox: GeoBox
     scenes: Sequence
 
-    def only(self, chosen: Sequence[int], geobox: GeoBox | None = None) -> "Stack": ...
-    def touching(self, geobox: GeoBox) -> list[int]: ...
-    def read(self) -> xr.Dataset: ...
+    def only(self, chosen: Sequence[int], geobox: GeoBox | None = None) -> "Stack":
+        """Some of the scenes, by number, or a part of the grid."""
+
+    def touching(self, geobox: GeoBox) -> list[int]:
+        """Numbers of the scenes whose footprint touches a part of the grid."""
+
+    def read(self) -> xr.Dataset:
+        """The scenes as a Dataset (time, y, x), read here and now."""
 
 
 def reduced(stack: Stack, names: Sequence[str], lost: bool, reduce: Callable, halo: int, **more: Any) -> dict:

@@ -12,43 +12,27 @@ import xarray as xr
 from bokeh.models import CustomJSHover
 
 from glacier_nb import charts, maps
+from glacier_nb import migration as moving
+from glacier_nb.areas import distribution, glaciers, hypsometry
 from glacier_nb.charts import area_change, timeline
+from glacier_nb.doubt import failures, probability, spread
+from glacier_nb.lapse import lapse
+from glacier_nb.layers import cased, difference, shown, told
+from glacier_nb.migration import migration, strip, swept
 from glacier_nb.pages import Entry, Section, index, page, picture, save
+from glacier_nb.panning import wide
+from glacier_nb.papers import paper
+from glacier_nb.swipe import swipe
 from glacier_nb.tables import table
 
 __all__ = [
-    "Entry", "Section", "area_change", "before_after", "difference", "footprints", "fronts", "index", "page",
-    "picture", "probability", "save", "scene", "table", "timeline", "zones",
+    "Entry", "Section", "area_change", "before_after", "difference", "distribution", "footprints", "fronts", "glaciers",
+    "hypsometry", "index", "lapse", "migration", "page", "paper", "picture", "probability", "save", "scene", "spread",
+    "strip", "swept", "swipe", "table", "timeline", "wide", "zones",
 ]  # fmt: skip
 
 os.environ.setdefault("PANEL_INLINE", "True")  # a notebook saved with its plots opens without a network
 hv.extension("bokeh", inline=True, logo=False)
-
-
-def shown(scene: xr.Dataset, bands: Iterable[str] | None) -> tuple[xr.Dataset, tuple[str, ...], str]:
-    """`scene` at screen size and in memory, the bands to show, and what that composite is called."""
-    names = {name: row for name, row in maps.COMPOSITES.items() if set(row) <= set(scene.data_vars)}
-    if bands is None and not names:
-        raise LookupError(f"no composite for a scene of {sorted(scene.data_vars)}: name one or three, bands=('red',)")
-    bands = tuple(bands or next(iter(names.values())))
-    title = next((name for name, row in names.items() if row == bands), ", ".join(bands))
-    layers = [*dict.fromkeys(bands)] + ["clear"] * ("clear" in scene)
-    return maps.overview(scene[layers]).compute(), bands, title
-
-
-def told(raster: xr.Dataset | xr.DataArray, *more: str) -> str:
-    """A title from the date and sensor of `raster`, and `more`."""
-    parts = str(raster.attrs.get("time", ""))[:10], str(raster.attrs.get("sensor", "")), *more
-    return " · ".join(part for part in parts if part)
-
-
-def cased(shapes: gpd.GeoDataFrame, crs, edges: tuple, colour: str, width: float = 1.6) -> hv.Overlay:
-    """`shapes` as lines of `colour` in a dark casing, so that they stand out from snow and from rock."""
-    shapes = shapes.to_crs(crs)
-    solid = {"fill_alpha": 0} if shapes.geom_type.str.contains("Polygon").any() else {}
-    under = gpd.GeoDataFrame(geometry=shapes.boundary if solid else shapes.geometry)
-    casing = maps.shapes(under, maps.INK, maps.grain(edges), line_width=width + 1.6, line_alpha=0.7)
-    return casing * maps.shapes(shapes, colour, maps.grain(edges), line_color=colour, line_width=width, **solid)
 
 
 def scene(
@@ -58,17 +42,17 @@ def scene(
     bands: Iterable[str] | None = None,
     stretch: tuple[float, float] | None = None,
     title: str | None = None,
-    width: int = 500,
+    width: int = 480,
 ) -> hv.Overlay:
-    """A scene (y, x) in colour with `outlines` and `fronts` over it, unseen area hatched.
+    """A scene (y, x) in colour with `outlines` and `fronts` over it, unseen area hatched, lost reads in their colour.
 
     Args: `bands` are one or three names (the first of maps.COMPOSITES that the scene has); `stretch` is what is
     drawn black and white, in the bands' units (1st and 99th percentile); `width` in pixels.
     Raises LookupError where the scene has no composite.
     """
     small, bands, name = shown(scene, bands)
-    edges, crs, colours = maps.bounds(small), scene.odc.crs, {}
-    view = maps.picture(maps.tones(small, bands, stretch or maps.limits(small, bands)), edges)
+    edges, crs, colours = maps.bounds(small), scene.odc.crs, maps.doubts(small, bands)[2]
+    view = maps.picture(maps.tones(small, bands, stretch or maps.limits(small, bands)), edges) * failures(scene)
     for shapes, colour, label in ((outlines, maps.EARLIER, "outline"), (fronts, maps.LOSS, "calving front")):
         if shapes is not None and len(shapes):
             view, colours[label] = view * cased(shapes, crs, edges, colour), colour
@@ -80,7 +64,7 @@ def zones(
     outlines: gpd.GeoDataFrame | None = None,
     base: xr.Dataset | None = None,
     title: str | None = None,
-    width: int = 500,
+    width: int = 480,
 ) -> hv.Overlay:
     """The likeliest of `zones` (zone, y, x; probability) in its colour; the mouse tells it and how sure the map is.
 
@@ -111,53 +95,8 @@ def zones(
     if outlines is not None and len(outlines):
         view = view * cased(outlines, zones.odc.crs, edges, maps.PAPER)
     colours = {name: maps.ZONE_COLOURS[name] for i, name in enumerate(names) if (winner[seen] == i).any()}
+    colours |= {} if seen.all() else {"not seen": maps.UNSEEN}
     return maps.frame(view, zones.odc.crs, edges, title or told(zones, zones.attrs.get("system", "")), width, colours)
-
-
-def probability(
-    zones: xr.DataArray,
-    names: Iterable[str] = ("glacier", "debris cover"),
-    outlines: gpd.GeoDataFrame | None = None,
-    title: str | None = None,
-    width: int = 500,
-) -> hv.Overlay:
-    """Probability (0-1) that a pixel is any of `names`, summed over those that `zones` (zone, y, x) has.
-
-    LookupError where it has none of them.
-    """
-    wanted = [str(name) for name in zones["zone"].values if name in tuple(names)]
-    if not wanted:
-        raise LookupError(
-            f"none of {list(names)} among the map's zones {zones['zone'].values.tolist()}: name one of them"
-        )
-    small = maps.overview(zones.sel(zone=wanted).sum("zone", skipna=False), 512).compute()
-    edges, seen = maps.bounds(small), small.notnull().values
-    values = hv.Image((small["x"].values, small["y"].values, small.values.astype("float32")), ["x", "y"], "probability")
-    values = values.opts(
-        cmap="cividis", clim=(0, 1), colorbar=True, colorbar_position="bottom", clabel="", hooks=[maps.bar],
-        clipping_colors={"NaN": "transparent"}, tools=["hover"], hover_tooltips=[("Probability", "@image{0.00}")],
-    )  # fmt: skip
-    view = maps.picture(maps.hatched(np.zeros((*seen.shape, 3)), seen), edges) * values
-    if outlines is not None and len(outlines):
-        view = view * cased(outlines, zones.odc.crs, edges, maps.PAPER)
-    return maps.frame(view, zones.odc.crs, edges, title or told(zones, f"probability of {' or '.join(wanted)}"), width)
-
-
-def difference(before: gpd.GeoDataFrame, after: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
-    """What each glacier of `after` has gained on `before` and what it has lost: rows rgi_id, kind, area_m2, geometry.
-
-    Glaciers are met by rgi_id; one that has no row at a date has no area then.
-
-    >>> square = lambda x: gpd.GeoDataFrame({"rgi_id": ["a"]}, geometry=[shapely.box(x, 0, x + 2, 1)], crs=32633)
-    >>> difference(square(0), square(1))[["kind", "area_m2"]].values.tolist()
-    [['gain', 1.0], ['loss', 1.0]]
-    """
-    one, two = (shapes.to_crs(before.crs).dissolve("rgi_id").geometry for shapes in (before, after))
-    one, two = one.align(two, join="outer", fill_value=shapely.Polygon())
-    parts = {"gain": two.difference(one), "loss": one.difference(two)}
-    rows = [gpd.GeoDataFrame({"rgi_id": one.index, "kind": kind}, geometry=part.values) for kind, part in parts.items()]
-    found = pd.concat(rows, ignore_index=True).set_crs(before.crs)
-    return found.assign(area_m2=found.area)[found.area > 0]
 
 
 def before_after(
@@ -166,7 +105,7 @@ def before_after(
     outlines_a: gpd.GeoDataFrame,
     outlines_b: gpd.GeoDataFrame,
     bands: Iterable[str] | None = None,
-    width: int = 500,
+    width: int = 480,
 ) -> hv.Layout:
     """Two scenes that pan and zoom together, in one stretch: left the earlier with its outlines, right the later.
 
@@ -179,9 +118,12 @@ def before_after(
     small, bands, name = shown(scene_a, bands)
     stretch, edges = maps.limits(small, bands), maps.bounds(small)
     views = []
+    doubts = []
     for one in (scene_a, scene_b):
-        tones = maps.tones(shown(one, bands)[0], bands, stretch)
-        views.append(maps.picture(tones, maps.bounds(one)) * cased(outlines_a, crs, edges, maps.EARLIER))
+        seen = shown(one, bands)[0]
+        doubts.append(maps.doubts(seen, bands)[2])
+        tones = maps.tones(seen, bands, stretch)
+        views.append(maps.picture(tones, maps.bounds(seen)) * cased(outlines_a, crs, edges, maps.EARLIER))
     changed = difference(outlines_a.to_crs(crs), outlines_b)
     for kind, colour in (("loss", maps.LOSS), ("gain", maps.GAIN)):
         style = {"fill_alpha": 0.55, "line_color": None, "hover_fill_alpha": 0.85}
@@ -194,8 +136,8 @@ def before_after(
         {names[0]: maps.EARLIER, names[1]: maps.LATER, "lost": maps.LOSS, "gained": maps.GAIN},
     )
     maps_ = [
-        maps.frame(view, crs, edges, told(one, name), width, colours)
-        for view, one, colours in zip(views, (scene_a, scene_b), keys, strict=True)
+        maps.frame(view, crs, edges, told(one, name), width, colours | doubt)
+        for view, one, colours, doubt in zip(views, (scene_a, scene_b), keys, doubts, strict=True)
     ]
     return hv.Layout(maps_).cols(2)
 
@@ -207,12 +149,15 @@ def fronts(
     boxes: gpd.GeoDataFrame | None = None,
     centrelines: gpd.GeoDataFrame | None = None,
     title: str | None = None,
-    width: int = 500,
+    width: int = 480,
+    fit: pd.DataFrame | None = None,
 ) -> hv.Overlay | hv.Layout:
     """Calving fronts in the colour of their date over `base`, with the `boxes` or `centrelines` they are measured by.
 
-    With `positions` (terminus.positions) the migration series stands beside: advance up, retreat down, gaps as gaps.
+    With `positions` (terminus.positions) the migration series stands beside: advance up, retreat down, gaps as gaps;
+    with a `fit` of its season and trend (time, fitted_m, lower_m, upper_m) that line and its band run through it.
     A front picked on the map is picked in the series; dates brushed in the series stay on the map.
+    Raises ValueError where there is no front.
     """
     if fronts.empty:
         raise ValueError("no front to show: fronts has no rows")
@@ -228,7 +173,7 @@ def fronts(
     middle = (left + right) / 2, (bottom + top) / 2
     edges = (middle[0] - side, middle[1] - side, middle[0] + side, middle[1] + side)
     pick, follow = charts.linked("front")
-    colours = charts.dated(fronts["day"])
+    colours = moving.dated(fronts["day"])
     layers, marks, thin = [], {}, 2.0 if len(fronts) < 20 else 1.2
     near = base.sel(x=slice(edges[0], edges[2]), y=slice(edges[3], edges[1])) if base is not None else None
     if near is not None and near.sizes["x"] and near.sizes["y"]:
@@ -244,26 +189,18 @@ def fronts(
     lines = maps.shapes(
         fronts, "day", maps.grain(edges), tools=["tap"], line_width=thin, nonselection_line_alpha=0.08, **colours
     )
-    layers.append(lines.opts(hooks=[follow, charts.date_bar], colorbar=True, colorbar_position="bottom", clabel=""))
+    layers.append(lines.opts(hooks=[follow, moving.date_bar], colorbar=True, colorbar_position="bottom", clabel=""))
     several = fronts["time"].dt.strftime("%Y-%m-%d")
     title = title or f"{len(fronts)} calving fronts, {several.iloc[0]} to {several.iloc[-1]}"
     view = maps.frame(hv.Overlay(layers), crs, edges, title, width, marks)
     if positions is None:
         return view
-    rows = positions.assign(
-        time=pd.to_datetime(positions["time"]),
-        method=positions.get("method", ""),
-        below=positions["position_m"] - positions["uncertainty_m"],
-        above=positions["position_m"] + positions["uncertainty_m"],
-    )
-    rows["date"] = rows["time"].dt.strftime("%Y-%m-%d")
-    rows["front"] = rows["rgi_id"].astype(str) + " " + rows["date"]
-    rows["day"] = rows["time"].astype("datetime64[ms]").astype("int64").astype(float)
+    rows = moving.position_rows(positions)
     since = f"Front position relative to {rows['date'].min()}"
-    return (view + charts.position_series(rows, follow, colours, since, width)).opts(shared_axes=False)
+    return (view + moving.position_series(rows, follow, colours, since, width, fit)).opts(shared_axes=False)
 
 
-def footprints(items, region=None, title: str = "", width: int = 500) -> hv.Overlay:
+def footprints(items, region=None, title: str = "", width: int = 480) -> hv.Overlay:
     """Where each of `items` (pystac) lies, in lon/lat and the darker the more of them; the mouse tells id, date, cloud.
 
     Args: `region` is a regions.Region or a geometry (lon/lat), drawn over them.
@@ -291,6 +228,7 @@ def footprints(items, region=None, title: str = "", width: int = 500) -> hv.Over
         view = view * maps.shapes(place, maps.LOSS, fill_alpha=0, line_color=maps.LOSS, line_width=2)
     tall = (top - bottom) / (right - left) / np.cos(np.radians((bottom + top) / 2))
     return hv.Overlay([view] if isinstance(view, hv.Polygons) else view).opts(
-        hooks=[maps.dress], title=title or f"{len(items)} scenes", xlabel="Longitude (°)", ylabel="Latitude (°)",
+        hooks=[maps.dress, lambda plot, element: maps.compass(plot.state)], title=title or f"{len(items)} scenes",
+        xlabel="Longitude (°)", ylabel="Latitude (°)",
         frame_width=width, frame_height=int(width * min(max(tall, 0.4), 1.3)), show_grid=True,
     )  # fmt: skip

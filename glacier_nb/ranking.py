@@ -70,7 +70,8 @@ def scenes(
     coverage, clear_fraction (of the glaciers, 0-1), snow_fraction (of the clear ground beside them: NDSI of 0.4 and
     more where nir is over 0.11, Hall et al. 1995, doi:10.1016/0034-4257(95)00137-P), sun_elevation (degrees, at the
     middle), days_off (days outside late summer, see `late_summer`). The score is clear x (1 - snow) x sine of the sun
-    over that of 30 degrees (1 at most) x exp(-days off / 30). Raises LookupError where a glacier is not on the grid.
+    over that of 30 degrees (1 at most) x exp(-days off / 30). Raises LookupError where a glacier is not on the grid,
+    ValueError for items without a geobox.
     """
     limits = limits or Limits()
     if not isinstance(source, xr.Dataset):

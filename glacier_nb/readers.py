@@ -176,7 +176,7 @@ def files(path: str | os.PathLike, pattern: str = "*") -> dict[str, pathlib.Path
 
 
 def there(path: str | os.PathLike) -> pathlib.Path:
-    """The path, if it exists."""
+    """The path, if it exists; FileNotFoundError if not."""
     path = pathlib.Path(path)
     if not path.exists():
         raise FileNotFoundError(f"no file or folder {path}: give the path of the data")

@@ -201,7 +201,10 @@ def address(href: str, collection: str | None, signed: tuple[str, ...] = ()) -> 
 def overview(
     item: pystac.Item, name: str, gdal: dict[str, str], size: int = 256, patience: Patience | None = None
 ) -> np.ndarray:
-    """Stored values of an asset at `size` pixels a side at most, no-data left out (1-D)."""
+    """Stored values of an asset at `size` pixels a side at most, no-data left out (1-D).
+
+    ReadError names item and asset.
+    """
     held, patience = of(item.assets[name]), patience or Patience.here()
 
     def read(path: str) -> tuple:

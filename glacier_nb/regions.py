@@ -102,6 +102,7 @@ def geobox(region, resolution: float, crs: str | None = None) -> GeoBox:
 
     UTM of the region's middle, or polar stereographic past 75 degrees and, past 60, where the region is wider than
     a UTM zone. `crs` may name another projected system; degrees and Web Mercator are refused with the code to use.
+    ValueError: such a system, or no pixel size.
 
     >>> geobox("Khumbu", 10).crs.epsg
     32645

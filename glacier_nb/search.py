@@ -1,6 +1,7 @@
 """Scenes over a region and dates: STAC items found at a provider, frozen to a file and found again."""
 
 import contextlib
+import dataclasses
 import datetime as dt
 import glob
 import itertools
@@ -46,7 +47,8 @@ def scenes(
     years, each searched by itself; None is any time. `provider` is a name in `PROVIDERS`, the address of any STAC
     API, a folder, item, item collection, catalogue or frozen file, or GeoTIFFs ("scenes/**/*.tif", see
     `files.items`). Cloud cover (percent, items that state none are kept) and `months` (1-12) are checked here even
-    where the API cannot. Times are cut to milliseconds, the precision of a frozen list.
+    where the API cannot. Times are cut to milliseconds, the precision of a frozen list. What is found stays, frozen,
+    in the folder GLACIER_NB_KEEP_ITEMS names; a file of items that GLACIER_NB_ITEMS names stands for every provider.
 
     Raises ValueError (region, dates), LookupError (unknown sensor, no scene), FileNotFoundError, ConnectionError.
     """
@@ -55,9 +57,10 @@ def scenes(
     row, source = sensor_row(sensor), provider_row(str(provider))
     if months is not None and not all(1 <= month <= 12 for month in months):
         raise ValueError(f"months {list(months)}: give numbers from 1 (January) to 12")
-    remote = re.match(r"https?://", source.address)
+    asked = dataclasses.replace(source, address=os.environ.get("GLACIER_NB_ITEMS") or source.address)
     items: dict[str, pystac.Item] = {}
-    found = (_api if remote else _local)(source, row, boxes, spans, max_cloud)
+    remote = re.match(r"https?://", asked.address)
+    found = (_api if remote else _local)(asked, row, boxes, spans, max_cloud)
     for item in tqdm(found, desc=f"searching {source.name}", unit=" scenes", delay=2, leave=False):
         items.setdefault(item.id, tidy(item))
     there = list(items.values())
@@ -65,7 +68,10 @@ def scenes(
     kept = [i for i in clear if months is None or i.datetime.month in months]
     if not kept:
         raise LookupError(_nothing(source, row, boxes, datetime, max_cloud, months, len(there), len(clear)))
-    return pystac.ItemCollection(sorted(newest(kept), key=lambda item: (item.datetime, item.id)))
+    ordered = pystac.ItemCollection(sorted(newest(kept), key=lambda item: (item.datetime, item.id)))
+    if folder := os.environ.get("GLACIER_NB_KEEP_ITEMS"):
+        freeze(ordered, pathlib.Path(folder) / f"{os.urandom(8).hex()}.parquet")
+    return ordered
 
 
 def spans_of(datetime: str | int | Sequence | None) -> list[tuple[dt.datetime | None, dt.datetime | None]]:
@@ -117,7 +123,7 @@ def newest(items: Iterable[pystac.Item]) -> list[pystac.Item]:
 
 
 def freeze(items: Iterable[pystac.Item], path: str | os.PathLike) -> pathlib.Path:
-    """Write items as STAC GeoParquet, whole or not at all, without signatures in their addresses."""
+    """Write items as STAC GeoParquet (ValueError: another suffix), whole or not at all, without signatures."""
     path = pathlib.Path(path)
     if path.suffix != ".parquet":
         raise ValueError(f"{path.name}: frozen items are GeoParquet, name the file something.parquet")
@@ -132,7 +138,7 @@ def freeze(items: Iterable[pystac.Item], path: str | os.PathLike) -> pathlib.Pat
 
 
 def thaw(path: str | os.PathLike) -> pystac.ItemCollection:
-    """Read items that `freeze` wrote, by time."""
+    """Read items that `freeze` wrote, by time; FileNotFoundError where there are none."""
     if not pathlib.Path(path).exists():
         raise FileNotFoundError(f"no frozen items {path}: write them with search.freeze(items, path)")
     items = [pystac.Item.from_dict(document) for document in rustac.read_sync(str(path))["features"]]
@@ -140,7 +146,7 @@ def thaw(path: str | os.PathLike) -> pystac.ItemCollection:
 
 
 def boxes_of(bbox: Sequence[float]) -> list[tuple[float, float, float, float]]:
-    """The bbox (west, south, east, north in degrees) checked; two of them where it crosses the antimeridian."""
+    """The bbox (west, south, east, north in degrees), two where it crosses the antimeridian; ValueError: it is none."""
     values = [float(value) for value in bbox]
     if len(values) != 4 or not np.isfinite(values).all():
         raise ValueError(f"bbox {bbox}: give four numbers: west, south, east, north in degrees")

@@ -216,7 +216,10 @@ def sensor_row(name: str) -> Sensor:
 
 
 def sensor_of(item: pystac.Item) -> Sensor:
-    """The sensor an item comes from, by its collection, or by its properties where that is none of ours."""
+    """The sensor an item comes from, by its collection, or by its properties where that is none of ours.
+
+    LookupError: of none.
+    """
     for row in SENSORS:
         if item.collection_id in (row.name, *row.collections):
             return row

@@ -64,6 +64,7 @@ def files(folder: str | pathlib.Path, handler: type[StaticFileHandler] | None = 
     """Serve the files of a folder over HTTP with byte ranges, HEAD and CORS; yields the address.
 
     Runs tornado in its own thread. `handler` replaces the handler, for tests that let reads fail on purpose.
+    ConnectionError: no free port.
     """
     root = str(pathlib.Path(folder).resolve())
     started: list = []

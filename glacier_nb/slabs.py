@@ -147,7 +147,7 @@ class Remote:
 
 
 def touched(layers: xr.DataArray, extents: Sequence[Extent]) -> list[Extent]:
-    """What has to be read for slabs of these extents: the chunks of a lazy stack, each once, or the slabs."""
+    """What pixels have to be read for slabs of these extents: the chunks of a lazy stack, each once, or the slabs."""
     if not dask.is_dask_collection(layers.data):
         return list(extents)
     bounds = [np.cumsum((0, *sizes)) for sizes in layers.data.chunks[1:]]

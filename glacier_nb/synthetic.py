@@ -193,7 +193,7 @@ def settle(land: Ground) -> iceflow.History | None:
 @functools.lru_cache(maxsize=1)
 def draw(seed: int) -> tuple[int, Ground, iceflow.History]:
     """Number, land and ice of the first attempt whose ice keeps every promise; the same for the same seed. The last
-    one is kept, so that windows of one landscape cost little."""
+    one is kept, so that windows of one landscape cost little. ValueError: none in 30 attempts."""
     for attempt in range(30):
         rng = np.random.default_rng([seed, attempt])
         valleys = relief.plan(rng)
@@ -249,6 +249,7 @@ def landscape(seed: int, size: int = SIDE) -> Landscape:
     tidewater glacier's front moves by `fronts.position_m`; debris covers about an eighth of all ice; one glacier
     splits, one vanishes; lakes, a rock glacier and melange (two dates) exist. A window keeps those that lie in it.
     Glacier is ice of any cover thicker than THINNEST in pieces of SPECK pixels or more.
+    ValueError: another size.
     """
     if size % COARSE or not 16 * COARSE <= size <= SIDE:
         raise ValueError(f"size {size} is not a multiple of {COARSE} from {16 * COARSE} to {SIDE} pixels")

@@ -200,7 +200,7 @@ def centrelines(floors: dict[int, np.ndarray], fjord: Fjord, seed: int, roles: l
 
 
 def cut(table: gpd.GeoDataFrame, geobox: GeoBox) -> gpd.GeoDataFrame:
-    """The part of a table inside `geobox`; areas, where it has them, measured again."""
+    """The rows of a table inside `geobox`, geometries cut; areas, where it has them, measured again."""
     inside = table.assign(geometry=table.intersection(shapely.box(*geobox.boundingbox.bbox)))
     inside = inside[~inside.is_empty].reset_index(drop=True)
     return inside.assign(area_m2=inside.area) if "area_m2" in inside else inside

@@ -18,6 +18,9 @@ from exactextract import exact_extract, raster
 from odc.geo.geobox import GeoBox
 from scipy import ndimage
 
+from glacier_nb import basins
+from glacier_nb.basins import gather as gather  # callers know both by this module's name
+from glacier_nb.basins import split as split
 from glacier_nb.crs import metres, scale
 
 ZONES = ("rock", "glacier", "debris cover", "ocean", "melange", "lake", "rock glacier")
@@ -66,69 +69,42 @@ def seen(zones: xr.DataArray) -> gpd.GeoDataFrame:
     return gpd.GeoDataFrame({"time": [_date(zones)]}, geometry=[view], crs=str(geobox.crs))
 
 
-def split(outlines: gpd.GeoDataFrame, divides: gpd.GeoDataFrame, margins: np.ndarray | None = None) -> gpd.GeoDataFrame:
-    """Outlines cut by ice divides: one row per basin and date, all its parts together, so each glacier keeps its id.
-
-    Columns rgi_id, time, system and pixel_m (where `outlines` has them), geometry, area_m2, and margin_m: the
-    length of ice margin, which a divide is not; `margins` are the lines that count (default: all boundaries).
-    Ice in no basin is left out, attrs["outside_m2"]. Raises ValueError on degrees, LookupError without rgi_id.
-    """
-    if "rgi_id" not in divides:
-        raise LookupError(f"divides lack rgi_id among {list(divides.columns)}: rename the column of glacier ids")
-    metres(outlines)
-    basins, shapes = _valid(divides.to_crs(outlines.crs).geometry), _valid(outlines.geometry)
-    margins = shapely.boundary(shapes) if margins is None else margins
-    shapely.prepare(basins)
-    i, j = shapely.STRtree(basins).query(shapes, predicate="intersects")
-    cut = ~shapely.covers(basins[j], shapes[i])
-    pieces, edges = shapes[i], margins[i]
-    pieces[cut] = shapely.intersection(pieces[cut], basins[j[cut]])
-    edges[cut] = shapely.intersection(edges[cut], basins[j[cut]])
-    real = shapely.area(pieces) > 0.01  # m2: less is what rounding leaves along a shared divide
-    i, j, pieces, edges = i[real], j[real], pieces[real], edges[real]
-    carried = [name for name in ("time", "system", "pixel_m") if name in outlines]
-    key = outlines[carried].iloc[i].reset_index(drop=True)
-    key.insert(0, "rgi_id", divides.rgi_id.to_numpy()[j])
-    group = key.groupby(["rgi_id", *carried], dropna=False).ngroup().to_numpy()
-    rows = key.iloc[np.unique(group, return_index=True)[1]].reset_index(drop=True)
-    frame = gpd.GeoDataFrame(rows, geometry=gather(pieces, group), crs=outlines.crs)
-    ground = scale(frame)
-    frame["area_m2"] = frame.area / ground
-    frame["margin_m"] = np.bincount(group, shapely.length(edges), len(frame)) / np.sqrt(ground)
-    frame.attrs["outside_m2"] = max(float(shapely.area(shapes).sum() - shapely.area(pieces).sum()), 0.0)
-    return frame
-
-
 def outlines(
-    zones: xr.DataArray, divides: gpd.GeoDataFrame | None = None, min_area: float = 10_000.0, threshold: float = 0.5
+    zones: xr.DataArray, divides: gpd.GeoDataFrame | None = None, min_area: float = basins.LEAST, threshold: float = 0.5
 ) -> gpd.GeoDataFrame:
     """Glacier outlines where the glacier probability passes `threshold`, one row per glacier.
 
-    `zones` (zone, y, x) with attrs time and system; `divides` (rgi_id, geometry) cut the ice and name it, parts
-    that came loose stay with their basin. Without divides every body of ice is a row, named by its place as GLIMS
-    does: ids that do not carry over to another date. Bodies smaller than `min_area` (m2) are left out; holes stay.
-    Columns: rgi_id, time, system, pixel_m, geometry (ends where nothing was seen), area_m2, margin_m (ice margin:
-    no divide, no cloud's or map's edge); attrs: threshold, unseen_m2 (of the map), outside_m2 (ice in no basin).
+    `zones` (zone, y, x) with attrs time, system and sensor; `divides` (rgi_id, geometry) cut the ice and name it, parts
+    that came loose stay with their basin (`basins.parts` gives each a row). Without divides every body of ice is a
+    row, named by its place as GLIMS does: ids that do not carry over to another date. Bodies smaller than `min_area`
+    (m2) are left out; holes stay. Columns: rgi_id, time, system, sensor, pixel_m, geometry (ends where nothing was
+    seen), area_m2, margin_m (ice margin: no divide, no cloud's or map's edge), parent_rgi_id (the inventory's glacier,
+    "" if there is none); attrs: threshold, unseen_m2 (of the map), outside_m2 (ice in no basin).
     Raises ValueError for degrees or Web Mercator, LookupError when no zone is glacier.
     """
     metres(geobox := zones.odc.geobox)
     zones = zones.compute()  # a lazy map is made once
     pixel, view = float(abs(geobox.resolution.x)), seen(zones).geometry.iloc[0]
-    shapes = _valid(_trace(filled(glacier_probability(zones)), threshold, geobox))
+    shapes = basins.valid(_trace(filled(glacier_probability(zones)), threshold, geobox))
     shapes = shapes[shapely.area(shapes) >= min_area]
     unseen = max(shapely.box(*geobox.boundingbox.bbox).area - view.area, 0.0)
     if unseen > 0:
-        shapes = _valid(shapely.intersection(shapes, view))
+        shapes = basins.valid(shapely.intersection(shapes, view))
     inside = shapely.buffer(view, -pixel / 1000, join_style="mitre")  # the view's own edge is no margin
     margins = shapely.intersection(shapely.boundary(shapes), inside)
-    facts = {"time": _date(zones), "system": zones.attrs.get("system", ""), "pixel_m": pixel}
+    facts = {
+        "time": _date(zones),
+        **{name: zones.attrs.get(name, "") for name in ("system", "sensor")},
+        "pixel_m": pixel,
+    }
     frame = gpd.GeoDataFrame(facts, index=range(len(shapes)), geometry=shapes, crs=str(geobox.crs))
     if divides is None:
         ground = scale(frame)
         frame = frame.assign(area_m2=frame.area / ground, margin_m=shapely.length(margins) / np.sqrt(ground))
-        frame.insert(0, "rgi_id", _names(frame))
+        frame.insert(0, "rgi_id", basins.named(frame))
+        frame["parent_rgi_id"] = ""
     else:
-        frame = split(frame, divides, margins)
+        frame = basins.split(frame, divides, margins)
     outside = frame.attrs.get("outside_m2", 0.0)
     frame = frame[frame.area_m2 >= min_area].reset_index(drop=True)
     frame.attrs = {"threshold": float(threshold), "unseen_m2": unseen, "outside_m2": outside}
@@ -195,9 +171,9 @@ def lines(
     if layer.isnull().any():
         shapes = shapely.intersection(shapes, seen(layer).geometry.iloc[0])
     if divides is not None:
-        basins, names = divides.to_crs(crs).geometry, divides.rgi_id.to_numpy()
-        i, owner = basins.sindex.query(shapes, predicate="intersects")
-        shapes = shapely.intersection(shapes[i], basins.to_numpy()[owner])
+        ground, names = divides.to_crs(crs).geometry, divides.rgi_id.to_numpy()
+        i, owner = ground.sindex.query(shapes, predicate="intersects")
+        shapes = shapely.intersection(shapes[i], ground.to_numpy()[owner])
     shapes, i = shapely.get_parts(shapely.line_merge(shapes), return_index=True)
     kept = shapely.length(shapes) >= 3 * pixel
     owners, group = np.unique(owner[i][kept], return_inverse=True)
@@ -205,7 +181,7 @@ def lines(
     merged = shapely.line_merge(shapely.multilinestrings(shapes[kept][order], indices=group[order]))
     facts = {"time": _date(layer), **{name: layer.attrs.get(name, "") for name in ("system", "sensor")}}
     frame = gpd.GeoDataFrame(facts, index=range(len(merged)), geometry=merged, crs=crs)
-    frame.insert(0, "rgi_id", _names(frame) if names is None else names[owners])
+    frame.insert(0, "rgi_id", basins.named(frame) if names is None else names[owners])
     return frame.assign(pixel_m=pixel)
 
 
@@ -224,14 +200,6 @@ def rasterize(gdf: gpd.GeoDataFrame, geobox: GeoBox) -> xr.DataArray:
 
 def _date(zones: xr.DataArray) -> pd.Timestamp:
     return pd.Timestamp(zones.attrs.get("time", "NaT")).tz_localize(None)
-
-
-def _names(frame: gpd.GeoDataFrame) -> list[str]:
-    """Ids by place, as GLIMS writes them (G, degrees east and north in thousandths); -2, -3 where two share one."""
-    points = gpd.GeoSeries(frame.representative_point(), crs=frame.crs).to_crs(4326)
-    lon, lat = np.rint(points.x % 360 * 1000).astype(int), np.rint(points.y * 1000).astype(int)
-    ids = pd.Series([f"G{e:06d}E{abs(n):05d}{'NS'[n < 0]}" for e, n in zip(lon, lat, strict=True)], dtype=str)
-    return [f"{name}-{n + 1}" if n else name for name, n in zip(ids, ids.groupby(ids).cumcount(), strict=True)]
 
 
 def _sample(values: np.ndarray, points: np.ndarray) -> np.ndarray:
@@ -270,26 +238,3 @@ def _runs(line: np.ndarray, side: np.ndarray) -> list[np.ndarray]:
     inside = np.insert(side > 0, turn + 1, True)
     change = np.flatnonzero(np.diff(np.r_[False, inside, False].astype(int)))
     return [line[a:b] for a, b in zip(change[::2], change[1::2], strict=True) if b - a > 1]
-
-
-def _valid(shapes: gpd.GeoSeries | np.ndarray) -> np.ndarray:
-    """Geometries as an array with each invalid or mixed one made polygons again."""
-    shapes = np.array(shapes, dtype=object)
-    wrong = ~shapely.is_valid(shapes) | ~np.isin(shapely.get_type_id(shapes), (3, 6))
-    shapes[wrong] = gather(shapely.make_valid(shapes[wrong]), np.arange(wrong.sum()))
-    return shapes
-
-
-def gather(shapes: np.ndarray, group: np.ndarray) -> np.ndarray:
-    """One MultiPolygon per group, numbered from 0 without gaps, of all polygons among its shapes."""
-    gathered = np.full(group.max() + 1 if len(group) else 0, shapely.MultiPolygon(), dtype=object)
-    parts, i = shapely.get_parts(shapes, return_index=True)
-    parts, k = shapely.get_parts(parts, return_index=True)  # a collection may hold multipolygons
-    area = shapely.get_type_id(parts) == 3
-    parts, group = parts[area], group[i][k][area]
-    order = np.argsort(group, kind="stable")
-    which, index = np.unique(group[order], return_inverse=True)
-    gathered[which] = shapely.multipolygons(parts[order], indices=index)
-    for at in np.flatnonzero(~shapely.is_valid(gathered)):  # parts that share an edge
-        gathered[at] = shapely.union_all(shapely.get_parts(gathered[at]))
-    return gathered

@@ -106,7 +106,7 @@ def hypsometry(pair: xr.Dataset, fill: str = "hypsometric", band: float = BAND) 
     seen (measured), dh_m (their mean), spread_m (standard deviation about the value that fills the band),
     filled_m (what stands in where nothing was measured), total (m times pixels, voids filled), and n, seen and total
     of the ice of the first date (n_first, ...), of the second, and of the pixels along the edge of both. attrs: fill,
-    band_m, pixel_m2.
+    band_m, pixel_m2. ValueError: no pixel is ice at either date.
     """
     row = find(fill)
     layers = [pair[name].data for name in LAYERS]

@@ -178,7 +178,10 @@ def sha256(path: pathlib.Path) -> str:
 
 
 def local(row: Weights) -> pathlib.Path:
-    """Where the file lies, fetched first if it is published elsewhere; ValueError if its bytes are not the row's."""
+    """Where the file lies, fetched first if it is published elsewhere; ValueError if its bytes are not the row's.
+
+    FileNotFoundError: a file of the package is missing.
+    """
     path = FOLDER / row.file
     if not path.exists() and row.url:
         path = pathlib.Path(pooch.retrieve(row.url, f"sha256:{row.sha256}", path=pooch.os_cache("glacier_nb")))

@@ -76,8 +76,8 @@ def opened(browser):
     """Opens a file; at the end nothing may have been said on the console or asked of the network."""
     said, asked, tabs = [], [], []
 
-    def opener(path: pathlib.Path):
-        tab = browser.new_page(viewport=SIZE)
+    def opener(path: pathlib.Path, size: dict[str, int] = SIZE):
+        tab = browser.new_page(viewport=size)
         tabs.append(tab)
         tab.on("console", lambda message: said.append(message.text) if message.type in ("error", "warning") else None)
         tab.on("pageerror", lambda error: said.append(str(error)))

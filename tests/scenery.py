@@ -18,7 +18,7 @@ from bokeh.plotting import figure
 from odc.geo.geobox import GeoBox
 from scipy import ndimage
 
-from glacier_nb import plots
+from glacier_nb import areas, plots
 
 DATES = ("2017-08-29", "2021-09-02", "2025-08-24")
 CRS = "EPSG:32633"
@@ -154,12 +154,21 @@ def items() -> list[pystac.Item]:
     ]  # fmt: skip
 
 
+NAMES = (
+    "scene", "zones", "probability", "before_after", "area_change", "glaciers", "hypsometry", "distribution", "fronts",
+    "migration", "footprints", "timeline",
+)  # fmt: skip
+"""The views."""
+
+
 @functools.cache
 def views() -> dict:
     """Each view of the module drawn from the landscape, with the table beside it: name to (view, table)."""
     one, two, three = (landscape(date) for date in range(3))
     fronts, positions, box = front_lines()
     change = change_table()
+    outlines = pd.concat([date["outlines"] for date in (one, two, three)], ignore_index=True)
+    bands = areas.by_elevation(outlines, one["scene"]["elevation"])
     return {
         "scene": (plots.scene(one["scene"], one["outlines"], fronts), one["outlines"]),
         "zones": (plots.zones(two["zones"], two["outlines"], base=two["scene"]), None),
@@ -169,7 +178,11 @@ def views() -> dict:
             plots.difference(one["outlines"], three["outlines"]),
         ),
         "area_change": (plots.area_change(change), change),
+        "glaciers": (plots.glaciers(outlines, change, one["scene"]), change),
+        "hypsometry": (plots.hypsometry(bands), bands),
+        "distribution": (plots.distribution(change), change),
         "fronts": (plots.fronts(fronts, one["scene"], positions, box), positions),
+        "migration": (plots.migration(positions), positions),
         "footprints": (plots.footprints(items(), shapely.box(15.5, 77.1, 16.5, 77.4)), None),
         "timeline": (plots.timeline(scenes_table()), scenes_table()),
     }

@@ -34,6 +34,7 @@ def test_words_numbers_and_figures_are_kept(ran, tmp_path):
     assert "<strong>12 km²</strong>" in text and "whole" in text
     assert text.count("class=docs>") == 1 and "<summary>Parameters</summary>" in text
     assert "duration 3.0" in text
+    assert '<figure class=plot role=group aria-label="4 of 6 scenes kept">' in text
 
 
 def test_noise_and_paths_are_left_out(ran, tmp_path):

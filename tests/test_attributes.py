@@ -94,3 +94,30 @@ def test_beside_rgi_7_on_twenty_real_glaciers(data):
     turn = (found.aspect_deg - rgi.aspect_deg + 180) % 360 - 180
     assert turn.abs().max() < 20 and (found.slope_deg - rgi.slope_deg).abs().max() < 3
     assert (found.lmax_m / rgi.lmax_m).median() == pytest.approx(1, abs=0.1)
+
+
+def test_date_and_source_of_each_outline_and_debris_from_a_map():
+    """All in one call: the map that gave the outlines, its date, the DEM and its date."""
+    ground = plane(12.0, 180).assign_attrs(sensor="cop-dem-glo-30", time="2013-05-01T00:00:00")
+    share = (ground.x < 502_000).astype("float32") * xr.ones_like(ground)
+    zones = xr.concat([1 - share, share], xr.DataArray(["glacier", "debris cover"], dims="zone"))
+    zones = zones.odc.assign_crs(CRS)
+    dated = BOX.assign(time=np.datetime64("2020-08-30T10:20"), system="extent-demo", src_date="1999")
+    found = attributes.attributes(dated, ground, zones).iloc[0]
+    assert found.src_date == "2020-08-30T10:20:00" and found.system == "extent-demo"
+    assert (found.dem_source, found.dem_date) == ("cop-dem-glo-30", "2013-05-01")
+    assert found.debris_share == pytest.approx((502_000 - 501_010) / 2000, abs=1e-6)
+    bare = attributes.attributes(dated, ground, zones.sel(zone=["glacier"]), dem_source="mine").iloc[0]
+    assert "debris_share" not in bare and bare.dem_source == "mine"
+
+
+def test_attributes_beside_an_inventorys():
+    ours = BOX.assign(area_km2=8.0, aspect_deg=355.0, dem_source="a")
+    theirs = BOX.drop(columns="geometry").assign(area_km2=7.0, aspect_deg=5.0, dem_source="b", lmax_m=1)
+    table = attributes.beside(ours, theirs).set_index("attribute")
+    assert list(table.index) == ["area_km2", "aspect_deg"]
+    assert list(table.difference) == [1.0, -10.0]  # across north
+    assert list(table.dem_ours) == ["", "a"] and list(table.dem_theirs) == ["", "b"]
+    assert attributes.beside(ours, theirs.assign(rgi_id="b")).empty
+    none = attributes.beside(BOX, BOX)
+    assert none.empty and set(none.columns) == {*table.reset_index().columns}

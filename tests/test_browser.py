@@ -47,6 +47,17 @@ TOLD = """
 }
 """
 
+BRUSH = """
+() => {
+  // The tool that brushes along an axis is the one that a drag now uses.
+  const all = (view) => [view, ...[...(view.child_views ?? [])].flatMap(all)]
+  for (const view of [...Bokeh.index].flatMap(all).filter((view) => view.model.type == "Figure")) {
+    const brush = view.model.toolbar.tools.find((tool) => tool.type == "BoxSelectTool")
+    if (brush) brush.active = true
+  }
+}
+"""
+
 DRAWN = """
 () => {
   // For each canvas that a figure is painted on: how many different colours a 40 x 40 copy of it has.
@@ -71,7 +82,7 @@ def files(tmp_path_factory):
     }
 
 
-NAMES = ("scene", "zones", "probability", "before_after", "area_change", "fronts", "footprints", "timeline")
+NAMES = tuple(scenery.NAMES)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -142,6 +153,25 @@ def test_a_bar_picks_its_glacier_at_every_date(files, opened):
     assert picked == [["demo-2"], ["demo-2"] * 3]
 
 
+def test_a_glacier_picked_on_the_map_keeps_its_series_and_its_outlines(files, opened):
+    tab = opened(files["glaciers"])
+    x, y = inside(scenery.landscape(2)["outlines"], "demo-1")
+    tab.mouse.click(*tab.evaluate(PLACE, {"column": "rate_percent_a", "x": x, "y": y}))
+    glaciers, series = tab.evaluate(PICKED, {"column": "rgi_id"})[0], tab.evaluate(PICKED, {"column": "relative"})[-1]
+    assert glaciers == ["demo-1"] and len(series) == 3
+    assert sorted(tab.evaluate(PICKED, {"column": "outline"})[0]) == [f"demo-1 {date}" for date in scenery.DATES]
+
+
+def test_years_brushed_in_the_series_leave_their_outlines(files, opened):
+    tab = opened(files["glaciers"])
+    tab.evaluate(BRUSH)
+    for date, step in (("2019-06-01", 0), ("2022-06-01", 5)):
+        tab.mouse.move(*tab.evaluate(PLACE, {"column": "relative", "x": day(date), "y": 90}), steps=step or 1)
+        tab.mouse.up() if step else tab.mouse.down()
+    assert tab.evaluate(PICKED, {"column": "outline"})[0] == ["demo-1 2021-09-02", "demo-2 2021-09-02"]
+    assert ["demo-1", "demo-2"] in tab.evaluate(PICKED, {"column": "rgi_id"})  # and both glaciers on the map
+
+
 def test_maps_pan_together(files, opened):
     tab = opened(files["before_after"])
     ranges = (
@@ -159,6 +189,33 @@ def test_maps_pan_together(files, opened):
     assert (
         one[0] > before[0][0] and one[1] > before[0][1]
     )  # drawn to the west and to the south, one sees east and north
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_nothing_is_cut_on_a_laptop(name, files, opened):
+    tab = opened(files[name], {"width": 1200, "height": 900})
+    cut = "() => [...document.querySelectorAll('.plot')].map((plot) => plot.scrollWidth - plot.clientWidth)"
+    assert max(tab.evaluate(cut)) <= 0
+
+
+def test_keys_pan_and_zoom_a_figure(files, opened):
+    tab = opened(files["scene"])
+    ranges = (
+        "() => [...Bokeh.index].flatMap(function all(v) { return [v, ...[...(v.child_views ?? [])].flatMap(all)] })"
+    )
+    ranges += ".filter((v) => v.model.type == 'Figure').map((v) => [v.model.x_range.start, v.model.x_range.end])[0]"
+    start, end = tab.evaluate(ranges)
+    for _ in range(20):  # by Tab from the top of the page
+        tab.keyboard.press("Tab")
+        tab.keyboard.press("ArrowRight")
+        if tab.evaluate(ranges) != [start, end]:
+            break
+    assert tab.evaluate(ranges) == pytest.approx([start + 0.1 * (end - start), end + 0.1 * (end - start)])
+    tab.keyboard.press("+")
+    west, east = tab.evaluate(ranges)
+    assert east - west == pytest.approx(0.8 * (end - start))
+    tab.keyboard.press("0")
+    assert tab.evaluate(ranges) == pytest.approx([start, end])
 
 
 def test_a_picture_shows_the_page(browser, files, tmp_path):

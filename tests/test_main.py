@@ -25,7 +25,7 @@ def test_bad_input_is_one_line(argv, says, capsys, tmp_path, monkeypatch):
 
 
 def test_every_command_has_help(capsys):
-    for name in ("demo", "run", "systems", "train"):
+    for name in ("demo", "run", "share", "systems", "train"):
         with pytest.raises(SystemExit) as stop:
             __main__.main([name, "--help"])
         assert stop.value.code == 0

@@ -19,12 +19,12 @@ def test_axes_say_what_and_in_which_unit():
         for part in figures(model):
             labels = [axis.axis_label for axis in part.axis if axis.axis_label]
             assert labels, f"{name}: a figure without axis labels"
-            assert all("Date" in label or "%" in label or re.search(r"\((km|m|°)", label) for label in labels), labels
+            assert all(re.search(r"Date|%|\((km|m|°|number)", label) for label in labels), labels
             assert part.title.text, f"{name}: a figure without a title"
 
 
 def test_maps_have_scale_and_north_and_equal_scales():
-    for name in ("scene", "zones", "probability", "before_after", "fronts"):
+    for name in ("scene", "zones", "probability", "before_after", "glaciers", "fronts"):
         part = figures(drawn()[name][2])[0]
         assert part.select_one(ScaleBar), name
         assert any("N" in str(getattr(label, "text", "")) for label in part.center), name

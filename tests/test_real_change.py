@@ -2,11 +2,16 @@
 
 import geopandas as gpd
 import numpy as np
+import odc.geo.xr
 import pandas as pd
 import pytest
+import rasterio
 import shapely
+import xarray as xr
+from odc.geo.geobox import GeoBox
+from scipy import ndimage
 
-from glacier_nb import batch, change, metrics, terminus, uncertainty, vectorize
+from glacier_nb import batch, change, comparability, metrics, terminus, uncertainty, vectorize
 
 SVALBARD = {  # km2 in 1936, 1990 and 2007: Koenig et al. 2013, doi:10.21334/npolar.2013.89f430f8
     "Austre Brøggerbreen": (12.02, 10.25, 9.71),
@@ -116,6 +121,32 @@ def test_fifteen_areas_of_svalbard(data):
     # published lengths shrink with the areas
     length = frame.pivot_table(index="name", columns="year", values="length")
     assert (length[2007] < length[1936]).all()
+
+
+def test_svalbard_by_both_fits_and_without_growth(data):
+    """All five lost ice between any two dates: no growth takes little off, and both fits agree on the sign."""
+    frame = gpd.read_file(data / "svalbard_outlines_1936_1990_2007" / "svalbard.gpkg")
+    frame = frame.assign(rgi_id=frame.name, time=pd.to_datetime(frame.year.astype(int).astype(str)))
+    plain, strict = (change.area(frame, pixel=30.0, no_growth=on) for on in (False, True))
+    trends = change.trend(plain).set_index("rgi_id")
+    assert len(trends) == 6 and (trends.trend_km2_a < 0).all() and (trends.linear_km2_a < 0).all()
+    assert trends.trend_percent_a.between(-0.6, -0.2).all()
+    first = plain.query("rgi_id == 'region'").area_m2.iloc[0]
+    assert 0 <= strict.attrs["growth_m2"] < 0.01 * first  # where a divide was drawn anew
+    assert (strict.change_m2 <= plain.change_m2 + 1e-6).all()
+
+
+@pytest.mark.parametrize("moved", [(0.0, 0.0), (0.3, -0.4), (2.25, 1.5)])
+def test_a_real_image_that_was_moved_is_found_where_it_went(data, moved):
+    """Everest, Landsat 7 near infrared of 30 m, moved by pixels (east, south) in the frequency domain."""
+    with rasterio.open(data / "geoutils_data/Everest_Landsat/LE71400412000304SGS00_B4.tif") as file:
+        image, geobox = file.read(1).astype(float), GeoBox.from_rio(file)
+    there = np.fft.ifft2(ndimage.fourier_shift(np.fft.fft2(image), moved[::-1])).real.clip(0, 255)
+    wrap = lambda values: odc.geo.xr.wrap_xr(values.astype("uint8"), geobox)  # noqa: E731
+    bare = wrap(np.full(image.shape, comparability.GROUND))
+    found = comparability.shift(*(xr.Dataset({"surface": bare, "image": wrap(one)}) for one in (image, there)))
+    assert [found.east, found.north] == pytest.approx([30 * moved[0], -30 * moved[1]], abs=0.1 * 30)
+    assert found.tiles == 9 and found.spread < 3
 
 
 def test_hochalmkees_parts_are_summed_by_date_and_analysts_differ(data):

@@ -4,12 +4,15 @@ import dataclasses
 import functools
 import json
 
+import geopandas as gpd
 import numpy as np
 import pytest
 import torch
 import xarray as xr
+from affine import Affine
+from odc.geo.geobox import GeoBox
 
-from glacier_nb import losses, predict, recipes, systems, train, weights
+from glacier_nb import fitting, losses, predict, recipes, scores, splits, systems, train, uncertainty, weights
 from glacier_nb.networks.unet import UNet
 from glacier_nb.patches import UNSEEN, Sample
 
@@ -70,6 +73,7 @@ def test_it_learns_what_carries_over_to_an_unseen_scene(found):
     assert accuracy(found, SCENES[3]) > 0.97
     assert found.history[-1]["loss"] < found.history[0]["loss"]
     assert [row["step"] for row in found.history] == [10, 20, 30, 40, 50, 60]
+    assert found.history[-1]["iou"] > 0.8 > found.history[0]["iou"] - 0.2
 
 
 def test_it_can_do_without_an_optional_input(found):
@@ -77,17 +81,14 @@ def test_it_can_do_without_an_optional_input(found):
 
 
 def test_the_best_by_validation_is_kept(found, monkeypatch):
-    scores = iter([3.0, 1.0, 2.0])
+    losses = iter([3.0, 1.0, 2.0])
     states = []
-    loss = train._loss
 
-    def scripted(system, network, batch):
-        if network.training:
-            return loss(system, network, batch)
+    def scripted(system, network, watched):
         states.append({name: value.clone() for name, value in network.state_dict().items()})
-        return torch.tensor(next(scores))
+        return {"validation": next(losses), "iou": None}
 
-    monkeypatch.setattr(train, "_loss", scripted)
+    monkeypatch.setattr(fitting, "_watched", scripted)
     one = dataclasses.replace(SYSTEM, recipe=dataclasses.replace(SYSTEM.recipe, batch=64))
     kept = train.fit(one, SCENES[:1], steps=3, validations=3, threads=1, progress=False)
     assert [row["validation"] for row in kept.history] == [3.0, 1.0, 2.0]
@@ -124,10 +125,90 @@ def test_misuse_is_named():
         train.fit("extent-demo", SCENES)
     with pytest.raises(ValueError, match="hold a patch of 32 pixels"):
         train.fit(SYSTEM, [scene(0, side=96), Sample("tiny", np.zeros((3, 8, 8)), np.zeros((8, 8), "uint8"))])
-    with pytest.raises(ValueError, match="nothing can be learnt"):
+    with pytest.raises(ValueError, match=r"no pixel of rock, glacier, ocean in 1 samples .scene 0"):
         train.fit(SYSTEM, [dataclasses.replace(SCENES[0], truth=np.full((96, 96), UNSEEN, "uint8"))], steps=1)
     with pytest.raises(ValueError, match="two or more"):
         train.demo(seeds=[1])
+
+
+SHORT = {"steps": 6, "validations": 1, "threads": 1, "progress": False}
+
+
+def test_seeds_tell_mean_spread_and_an_ensemble(tmp_path):
+    table = train.seeds(SYSTEM, SCENES[:2], SCENES[2:3], SCENES[3:], tmp_path, n=2, **SHORT)
+    assert table.seed.tolist() == [0, 1, "ensemble"] and table.mean_iou.between(0, 1).all()
+    found = train.summary(table).loc["mean_iou"]
+    single = table.mean_iou[:2]
+    assert (found["mean"], found["n"]) == (pytest.approx(single.mean()), 2)
+    assert found["spread"] == pytest.approx(abs(single[0] - single[1]) / 2**0.5)
+    both = scores.one(SYSTEM, table.path[:2].tolist(), SCENES[3:])
+    assert both["mean_iou"] == table.mean_iou[2]
+
+
+def test_ablations_leave_out_each_group_and_say_what_it_was_worth(tmp_path):
+    table = train.ablations(SYSTEM, SCENES[:2], SCENES[2:3], SCENES[3:], tmp_path, n=1, **SHORT | {"steps": 40})
+    assert table.left_out.unique().tolist() == ["nothing", "optical", "change"] and (table.n == 1).all()
+    iou = table[table.score == "mean_iou"].set_index("left_out")["mean"]
+    assert iou["optical"] < iou["nothing"] - 0.1  # without the image water cannot be told from rock
+    cleaned = dataclasses.replace(SYSTEM, clean=((flooded, {}),))
+    steps = train.ablations(cleaned, SCENES[:2], SCENES[2:3], SCENES[3:], tmp_path, "clean", n=1, **SHORT)
+    area = steps[steps.score == "area_error_percent"].set_index("left_out")["mean"]
+    assert area["nothing"] == 100 and area["flooded"] != 100  # the step leaves no ice
+    with pytest.raises(ValueError, match="small has no clean to leave out"):
+        train.ablations(SYSTEM, SCENES, SCENES, SCENES, tmp_path, "clean")
+
+
+def flooded(zones):
+    """A cleaning step that makes everything ocean."""
+    return xr.zeros_like(zones) + (zones.zone == "ocean")
+
+
+def strips(count: int = 6, side: int = 96, pixel: float = 10.0) -> tuple[Sample, gpd.GeoDataFrame]:
+    """A wide scene on a grid, a glacier in each of `count` strips, and their outlines."""
+    parts = [scene(number, side) for number in range(count)]
+    values = np.concatenate([part.features for part in parts], axis=2)
+    truth = np.concatenate([part.truth for part in parts], axis=1)
+    box = GeoBox(truth.shape, Affine(pixel, 0, 5e5, 0, -pixel, 3.1e6), "EPSG:32645")
+    y, x = 3.1e6 - side * pixel / 2, 5e5 + (np.arange(count) + 0.45) * side * pixel
+    shapes = gpd.GeoSeries(gpd.points_from_xy(x, [y] * count), crs=box.crs).buffer(300)
+    outlines = gpd.GeoDataFrame({"rgi_id": [f"g{k}" for k in range(count)]}, geometry=shapes)
+    return Sample("wide", values, truth, geobox=box), outlines
+
+
+def test_each_place_is_mapped_by_the_model_that_never_saw_it(tmp_path):
+    wide, outlines = strips()
+    split = splits.regional(outlines, folds=3)
+    paths = train.folds(SYSTEM, [wide], split, tmp_path, absent=SYSTEM.zones, **SHORT)
+    layers = scores.layers(SYSTEM, wide)
+    found = train.out_of_fold(layers, SYSTEM, split, paths, window=64, progress=False)
+    proof = json.loads(found.attrs["folds"])
+    assert found.attrs["split"] == split.sha256 == splits.read(tmp_path / "split.json").sha256
+    for fold, facts in proof.items():
+        assert int(fold) not in facts["learnt_from"] and facts["sha256"] == weights.sha256(paths[int(fold)])
+        alone = predict.zones(layers, SYSTEM, str(paths[int(fold)]), window=64, progress=False)
+        cell = splits.within(split, wide.geobox, [int(fold)])
+        np.testing.assert_array_equal(found.values[:, cell], alone.values[:, cell])
+    with pytest.raises(ValueError, match="not of fold 0"):
+        train.out_of_fold(layers, SYSTEM, split, paths[::-1])
+    with pytest.raises(ValueError, match="not of fold 0"):
+        train.out_of_fold(layers, SYSTEM, splits.regional(outlines, folds=2), paths[:2])
+
+
+def test_temperature_is_found_on_validation_alone_and_kept(found, tmp_path):
+    path = train.save(found, tmp_path / "small.safetensors")
+    with pytest.raises(ValueError, match="scene 0 was learnt from"):
+        train.calibrate(path, [SCENES[0], SCENES[3]], SYSTEM)
+    warmth = train.calibrate(path, SCENES[3:], SYSTEM)
+    row = weights.find(path)
+    assert row.card["temperature"] == warmth and row.card["temperature_from"] == ["scene 3"]
+    ice, true = scores.chances(SYSTEM, path, SCENES[3])[1], SCENES[3].truth == 1
+    loss = [likelihood(uncertainty.temper(ice, factor * warmth), true) for factor in (0.8, 1, 1.25)]
+    assert loss[1] == min(loss)
+
+
+def likelihood(chance: np.ndarray, true: np.ndarray) -> float:
+    """Mean negative log likelihood."""
+    return float(-np.log(np.where(true, chance, 1 - chance).clip(1e-6)).mean())
 
 
 @pytest.mark.slow
@@ -137,37 +218,3 @@ def test_the_demo_command_end_to_end(tmp_path):
     assert path.stat().st_size <= 4e6 and card["validation_seeds"] == [902]
     assert len(card["score"]["ice_area_error_percent"]) == 5
     assert len(train.landscape(901, tmp_path / "cache")) == 5
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    "system", [row for row in systems.SYSTEMS if row.recipe and row.zones], ids=lambda row: row.name
-)
-def test_every_extent_row_overfits_eight_patches(system):
-    side = 64
-    rng = np.random.default_rng(0)
-    y, x = np.mgrid[:side, :side]
-    samples = []
-    for number in range(8):
-        cy, cx = rng.uniform(20, 44, 2)
-        truth = (np.hypot(y - cy, x - cx) < rng.uniform(10, 20)).astype("uint8")
-        values = rng.standard_normal((len(system.inputs), side, side)) * 0.5
-        values[0] += truth
-        samples.append(Sample(str(number), values.astype("float32"), truth))
-    recipe = dataclasses.replace(
-        system.recipe,
-        patch=side,
-        batch=8,
-        symmetries=(0,),
-        optimiser=functools.partial(torch.optim.Adam, lr=1e-3),
-        schedule=None,
-    )
-    found = train.fit(dataclasses.replace(system, recipe=recipe), samples, steps=120, forget=0.0, progress=False)
-    network = system.network(len(system.inputs))
-    network.load_state_dict(found.state)
-    mean, std = (np.reshape(numbers, (-1, 1, 1)) for numbers in (found.mean, found.std))
-    batch = torch.from_numpy(np.stack([(s.features - mean) / std for s in samples]).astype("float32"))
-    with torch.inference_mode():
-        zones = systems.finish(system, network.eval()(batch))["zones"].argmax(dim=1).numpy()
-    true = np.stack([s.truth for s in samples])
-    assert ((zones == 1) & (true == 1)).sum() / ((zones == 1) | (true == 1)).sum() > 0.9

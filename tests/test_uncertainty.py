@@ -7,7 +7,7 @@ import scipy.special
 import shapely
 import xarray as xr
 
-from glacier_nb import uncertainty
+from glacier_nb import margins, uncertainty
 
 
 def calibrated(n=200_000, seed=0):
@@ -54,6 +54,26 @@ def test_theil_sen_holds_against_wild_values_and_covers():
     value = 5 - 0.3 * (years - 2000)
     value[[3, 9, 17]] = 99, -99, 99
     assert uncertainty.theil_sen(years, value).slope == pytest.approx(-0.3, abs=1e-9)
+
+
+def test_least_squares_covers_and_one_wild_value_moves_it():
+    rng = np.random.default_rng(12)
+    years, hits = np.arange(2000.0, 2012), 0
+    for _ in range(300):
+        found = uncertainty.least_squares(years, 5 - 0.3 * (years - 2000) + rng.normal(0, 1, years.size), 0.9)
+        hits += found.lower <= -0.3 <= found.upper
+    assert hits / 300 == pytest.approx(0.9, abs=0.052)  # three standard errors of 300 draws
+    value = 5 - 0.3 * (years - 2000)
+    value[-1] = 60
+    assert uncertainty.least_squares(years, value).slope > 1 > -0.29 > uncertainty.theil_sen(years, value).slope
+    with pytest.raises(ValueError, match="three dated values, here are 2"):
+        uncertainty.least_squares(years[:2], value[:2])
+
+
+def test_coverage_counts_what_is_known():
+    bounds = pd.DataFrame({"lower_m2": [0.0, 0, 0, np.nan], "upper_m2": [1.0, 1, 4, 1]})
+    found = uncertainty.coverage([0.5, 2, 3, 0.5], bounds)
+    assert found["n"] == 3 and found["coverage"] == pytest.approx(2 / 3) and found["width"] == 2
 
 
 def test_theil_sen_reads_dates_and_passes_over_gaps():
@@ -133,6 +153,45 @@ def test_conformal_intervals_cover_what_they_say_and_are_no_wider_than_buffers()
     # mapped too large throughout, which a buffer cannot tell
     assert model.low < 0 and abs(model.low) > model.high
     assert (table.lower_m2 >= 0).all()
+
+
+def intervals(seed, n):
+    """Glaciers of `margins.drawn`: mapped and true area, half-width of the buffer method, its bounds."""
+    true, found = margins.drawn(n, seed)
+    table = uncertainty.area_interval(found, 10.0)
+    return table.area_m2.to_numpy(), shapely.area(true), (table.upper_m2 - table.area_m2).to_numpy(), table
+
+
+@pytest.mark.parametrize("by_size", [False, True])
+def test_ninety_percent_is_ninety_percent_where_errors_are_correlated(by_size):
+    """Margins off by half a pixel, alike over hundreds of metres, by glacier, scene and system, some under snow."""
+    model = uncertainty.conformal(*intervals(21, 1500)[:3], by_size=by_size)
+    found, true, half, buffers = intervals(22, 3000)
+    held = uncertainty.coverage(true, uncertainty.conformal_interval(found, half, model))
+    assert held["n"] == 3000 and 0.87 < held["coverage"] < 0.93
+    assert held["width"] <= uncertainty.coverage(true, buffers)["width"]
+    assert held["error"] == pytest.approx(np.sqrt(0.09 / 3000), rel=0.1)
+    if by_size:  # small glaciers are no worse off than large ones
+        large = half > np.median(half)
+        table = uncertainty.conformal_interval(found, half, model)
+        apart = [uncertainty.coverage(true[half_], table[half_])["coverage"] for half_ in (large, ~large)]
+        assert 0 < model.power < 1 and abs(apart[0] - apart[1]) < 0.05
+
+
+def test_margins_err_as_they_are_told_to():
+    """Noise along a margin: its spread, and how fast it forgets; displaced outlines: by the bias times the margin."""
+    rng = np.random.default_rng(3)
+    around = np.full(2000, 5000.0)
+    noise = margins.along(rng, around, 300.0)
+    assert noise.std() == pytest.approx(1, abs=0.02)
+    step = 5000.0 / margins.POINTS
+    for lag in (5, 15, 40):  # exponential, whatever way round the ring
+        shared = (noise * np.roll(noise, lag, axis=1)).mean()
+        assert shared == pytest.approx(np.exp(-lag * step / 300), abs=0.03)
+    true, found = margins.drawn(300, 4, point=0, glacier=0, scene=0, snowy=0, bias=0.5)
+    grown = (shapely.area(found) - shapely.area(true)) / shapely.length(true)
+    # a margin moved out by d adds its length times d and pi d^2; bends cost some of it
+    assert np.median(grown) == pytest.approx(5.0, rel=0.02)
 
 
 @pytest.mark.parametrize("level", [0.5, 0.8, 0.95])

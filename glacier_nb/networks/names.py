@@ -44,7 +44,7 @@ def translate(reference: str, names: Iterable[tuple[str, str | None]] = (), layo
 
     First the habits of `layout` (Keras `a/b/kernel`, `a/b/gamma` and Haiku `a/~/b/w`, `a/b/scale` become `a.b.weight`),
     then each rule of `names` in order: a regular expression and its replacement as in `re.sub`; a rule with None drops
-    every tensor that it finds.
+    every tensor that it finds. ValueError: an unknown layout.
 
     >>> translate("block/conv2d_7/kernel:0", [(r"conv2d_(\d+)", r"convs.\1")], "keras")
     'block.convs.7.weight'

@@ -1,0 +1,47 @@
+"""What numbers say of outlines and fronts that were corrected by hand: by whom, when and why (see edits)."""
+
+import pandas as pd
+
+COLUMNS = ("edited", "edited_by", "edited_at", "edit_reason")
+"""What an edit leaves in a frame and in every table made of it."""
+
+
+def ids(frame: pd.DataFrame) -> pd.Series:
+    """Glaciers of a frame as text."""
+    return frame["rgi_id"].astype(str)
+
+
+def days(times: pd.Series) -> pd.Series:
+    """Dates as ISO text: rows are met by their day."""
+    return pd.to_datetime(times).dt.strftime("%Y-%m-%d")
+
+
+def noted(table: pd.DataFrame, shapes: pd.DataFrame) -> pd.DataFrame:
+    """`table` (rgi_id, time, of change.area or terminus.positions) with the columns of the edits in `shapes`.
+
+    A number counts as edited where a shape of its date, or of the date it is compared with (`since`), was; the region
+    where any was. A column `note` says it in words, attrs["edits"] lists all. Without edits the table stays as it is.
+    """
+    if "edited" not in shapes or not shapes["edited"].astype(bool).any():
+        return table
+    some = shapes[shapes["edited"].astype(bool)]
+    some = pd.DataFrame(some[["rgi_id", "time", *COLUMNS[1:]]]).assign(day=days(some["time"]), id=ids(some))
+    texts = {name: [] for name in COLUMNS[1:]}
+    first = table.groupby("rgi_id")["time"].transform("min")
+    base = days(table.get("since", first))
+    for rgi_id, day, since in zip(ids(table), days(table["time"]), base, strict=True):
+        mine = some[some["day"].isin([day, since])]
+        mine = mine if rgi_id == "region" else mine[mine["id"] == rgi_id]
+        for name, values in texts.items():
+            values.append("; ".join(dict.fromkeys(mine[name].astype(str))))
+    result = table.assign(edited=[bool(text) for text in texts["edited_by"]], **texts)
+    if "note" in table:
+        said = [
+            "edited by " + who + ": " + why if who else "" for who, why in zip(*list(texts.values())[::2], strict=True)
+        ]
+        result["note"] = [
+            "; ".join(filter(None, pair)) for pair in zip(table["note"].fillna("").astype(str), said, strict=True)
+        ]
+    listed = some[["rgi_id", "day", *COLUMNS[1:]]].rename(columns={"day": "time"}).astype(str).to_dict("records")
+    result.attrs = {**table.attrs, "edits": listed}
+    return result

@@ -1,0 +1,116 @@
+"""Synthetic landscapes to learn from, made by the road that users take, and the demo network trained on them."""
+
+import hashlib
+import json
+import os
+import pathlib
+import tempfile
+from collections.abc import Sequence
+
+import numpy as np
+import rasterio
+import torch
+from odc.geo.geobox import GeoBox
+from tqdm import tqdm
+
+from glacier_nb import composite, features, fitting, load, provenance, scores, search, systems, vectorize
+from glacier_nb import weights as trained
+from glacier_nb.labels import Sample
+from glacier_nb.systems import System
+
+DEMO_SEEDS = (9001, 9002, 9003, 9004, 9005, 9006, 9010, 9011, 9012)
+"""Landscapes the demo network learns from, the last of them for validation; the demo never shows these."""
+
+
+def landscape(seed: int, cache: str | os.PathLike, system: str | System = "extent-demo") -> list[Sample]:
+    """One synthetic landscape as a sample per date, each mapped memory in `cache`; made there if it is not.
+
+    The scenes come by the road that users take: items searched in the region's folder, a late-summer composite,
+    radar averaged over the year, elevation and its change. float16, about 22 MB a date; a minute a landscape.
+    """
+    system = systems.find(system)
+    made_by = provenance.sources("imaging", "load", "composite", "features")
+    asked = hashlib.sha256(repr((system.inputs, system.zones)).encode()).hexdigest()[:8]
+    folder = pathlib.Path(cache) / f"landscape-{seed}-{made_by}-{asked}"
+    if not folder.exists():
+        from glacier_nb import imaging  # numba compiles on import: only where a region is made
+
+        with tempfile.TemporaryDirectory() as temporary, provenance.whole(folder) as made:
+            made.mkdir()
+            region = imaging.write(pathlib.Path(temporary) / "region", seed, progress=False)
+            facts = json.loads((region / "region.json").read_text())
+            with rasterio.open(region / "truth" / "zones.tif") as file:
+                truth, geobox = file.read(), GeoBox.from_rio(file)
+            number = [system.zones.index(_nearest(zone, system.zones)) for zone in vectorize.ZONES]
+            for date, zones in zip(facts["dates"], truth, strict=True):
+                values = _scene(region, facts["bbox"], geobox, date, system.inputs)
+                np.save(made / f"{date}.features.npy", values.astype("float16"))
+                np.save(made / f"{date}.truth.npy", np.array(number, "uint8")[zones])
+    return [
+        Sample(
+            f"{seed} {path.name[:10]}", np.load(path, mmap_mode="r"), np.load(folder / f"{path.name[:10]}.truth.npy")
+        )
+        for path in sorted(folder.glob("*.features.npy"))
+    ]
+
+
+def _nearest(zone: str, zones: Sequence[str]) -> str:
+    """What a system calls a zone: ice that it does not tell apart is glacier, all else rock."""
+    return zone if zone in zones else "glacier" if zone in vectorize.ICE else "rock"
+
+
+def _scene(region: pathlib.Path, bbox: Sequence[float], geobox: GeoBox, date: str, inputs: Sequence[str]) -> np.ndarray:
+    """Inputs (feature, y, x) of one date of a region's folder."""
+    year = int(date[:4])
+    optical, radar = (
+        load.cube(search.scenes(bbox, year, sensor, region), geobox, provider=region)
+        for sensor in ("sentinel-2-l2a", "sentinel-1-rtc")
+    )
+    heights = search.scenes(bbox, None, "cop-dem-glo-30", region)
+    mean = composite.average(radar, year)
+    scene = composite.late_summer(optical, year).assign(
+        elevation=load.elevation(heights, geobox, date, region),
+        dh_dt=load.elevation_rate(heights, geobox, region),
+        vv=mean.vv,
+        vh=mean.vh,
+    )
+    return features.stack(scene, inputs).values
+
+
+def demo(
+    seeds: Sequence[int] | None = None,
+    folder: str | os.PathLike = ".cache/train",
+    steps: int | None = None,
+    out: str | os.PathLike = "out/extent-demo",
+    seed: int = 0,
+) -> pathlib.Path:
+    """Train the demo network on synthetic landscapes, the last of `seeds` for validation; path of the weights in `out`.
+
+    About a minute a landscape to make (kept in `folder`), then 20 minutes on two cores. The card beside the weights
+    says how well the validation landscape is mapped; to ship them, copy both files to glacier_nb/weights_files and
+    put the hash that this prints into `weights.WEIGHTS`. ValueError: fewer than two seeds.
+    """
+    seeds = tuple(seeds or DEMO_SEEDS)
+    if len(seeds) < 2:
+        raise ValueError(f"seeds {seeds}: give two or more, the last one is for validation")
+    *training, validation = [landscape(one, folder) for one in tqdm(seeds, desc="landscapes", unit="landscape")]
+    fast = getattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)()  # torch has no public word for it
+    scenes = [sample for scenes in training for sample in scenes]
+    system = systems.find("extent-demo")
+    precision = "bfloat16" if fast else "float32"
+    found = fitting.fit(system, scenes, seed, steps, validation, precision=precision, absent=system.zones)
+    card = {
+        "for": "showing the whole road on the synthetic landscape of this project, and tests",
+        "not_for": "measuring real glaciers: it has seen spectra of a few glaciers' surfaces on invented terrain and no"
+        " real image; its outlines of a real place are an illustration",
+        "seeds": seeds[:-1],
+        "validation_seeds": seeds[-1:],
+        "command": f"python -m glacier_nb train --seeds {' '.join(map(str, seeds))} --steps {found.steps}",
+        "resolution": 10.0,
+        "licence": "Apache-2.0",
+        "citation": "this project",
+    }
+    path = fitting.save(found, pathlib.Path(out) / "extent-demo.safetensors", **card)
+    fitting.save(found, path, **card, score=scores.zones(found.system, path, validation))
+    print(f"{path}: sha256 {trained.sha256(path)}")
+    return path

@@ -1,0 +1,147 @@
+"""How well weights map labelled scenes: zones by IoU and area, fronts by distance with the missed ones counted."""
+
+import json
+import os
+import pathlib
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+import shapely
+import xarray as xr
+
+from glacier_nb import clean, labels, metrics, paths, predict, systems
+from glacier_nb.labels import Sample
+from glacier_nb.systems import System
+from glacier_nb.weights import Weights
+
+Paths = str | os.PathLike | Weights | Sequence[str | os.PathLike]
+
+
+def layers(system: System, sample: Sample) -> xr.DataArray:
+    """Features of a sample as `predict` takes them: float32 (feature, y, x), on the sample's grid if it has one."""
+    found = xr.DataArray(
+        np.asarray(sample.features, "float32"), {"feature": list(system.inputs)}, ("feature", "y", "x")
+    )
+    if sample.geobox is not None:
+        from odc.geo.xr import xr_coords
+
+        found = found.assign_coords(xr_coords(sample.geobox))
+    return found
+
+
+def _rows(path: Paths) -> str | Weights | list[str]:
+    """Weights as `predict` takes them: one, or the members of an ensemble."""
+    if isinstance(path, Weights):
+        return path
+    return str(path) if isinstance(path, str | os.PathLike) else [str(one) for one in path]
+
+
+def chances(system: System, path: Paths, sample: Sample, cleaned: bool = False) -> np.ndarray:
+    """Probability (zone, y, x) that weights, or an ensemble of them, give a sample, NaN where unseen."""
+    found = predict.zones(layers(system, sample), system, _rows(path), progress=False, clean=cleaned)
+    return np.asarray(found)
+
+
+def zones(system: str | System, path: Paths, samples: Sequence[Sample], cleaned: bool = False) -> dict:
+    """How weights map whole scenes: IoU of each zone over all of them, and percent error of the ice area in each.
+
+    path: one file, or several as an ensemble. Only pixels `within` and with a known truth count.
+    """
+    system = systems.find(system)
+    both, either, errors = np.zeros(len(system.zones)), np.zeros(len(system.zones)), {}
+    ice = [number for number, zone in enumerate(system.zones) if zone in clean.ICE]
+    for sample in samples:
+        found = chances(system, path, sample, cleaned)
+        truth = np.asarray(sample.truth)
+        seen = (truth != labels.UNSEEN) & ~np.isnan(found[0])
+        seen &= True if sample.within is None else np.asarray(sample.within)
+        guess, true = found.argmax(axis=0)[seen], truth[seen]
+        for zone in range(len(system.zones)):
+            both[zone] += ((guess == zone) & (true == zone)).sum()
+            either[zone] += ((guess == zone) | (true == zone)).sum()
+        share = np.isin(guess, ice).sum() / max(1, np.isin(true, ice).sum())
+        errors[sample.name] = round(100 * float(share - 1), 3)
+    iou = np.where(either > 0, both / np.maximum(either, 1), np.nan).round(4).tolist()
+    return {"iou": dict(zip(system.zones, iou, strict=True)), "ice_area_error_percent": errors}
+
+
+def fronts(
+    system: str | System,
+    path: Paths,
+    samples: Sequence[Sample],
+    margin: tuple[int, int] = (30, 24),
+    window: int = 512,
+) -> pd.DataFrame:
+    """How far the cheapest path through each front map lies from the label: name, missed, there_px, back_px, mean_px.
+
+    A row a sample, distances in pixels from label to front and back. Both lie inside the margin (rows, columns), the
+    path is scored over the label's columns, and a front is missed where the map passes 0.5 nowhere on the path, as in
+    `benchmarks/frontlearning.py` (Mohajerani et al. 2019, doi:10.3390/rs11010074). attrs: mean_px, n, missed.
+    ValueError: a sample has no front inside the margin.
+    """
+    from skimage.morphology import skeletonize
+
+    system, rows = systems.find(system), []
+    for sample in samples:
+        inside = np.zeros(sample.truth.shape, bool)
+        inside[margin[0] : inside.shape[0] - margin[0], margin[1] : inside.shape[1] - margin[1]] = True
+        true = np.argwhere(skeletonize(np.asarray(sample.front, bool)) & inside)
+        if not len(true):
+            raise ValueError(f"{sample.name} has no front inside the margin of {margin} pixels")
+        chance = predict.front(layers(system, sample), system, _rows(path), window=window, progress=False).values
+        way = paths.minimum_cost(1 - chance, margin)
+        if not np.nanmax(chance[tuple(way.T)]) >= 0.5:
+            rows.append((sample.name, True, np.nan, np.nan, np.nan))
+            continue
+        way = way[(way[:, 1] >= true[:, 1].min()) & (way[:, 1] <= true[:, 1].max())]
+        found = metrics.front_deviation(shapely.multipoints(true), shapely.multipoints(way))
+        there, back = found.mean_a_to_b, found.mean_b_to_a
+        rows.append((sample.name, False, there, back, (there + back) / 2))
+    table = pd.DataFrame(rows, columns=["name", "missed", "there_px", "back_px", "mean_px"])
+    table.attrs = {"mean_px": float(table.mean_px.mean()), "n": len(table), "missed": int(table.missed.sum())}
+    return table
+
+
+def one(system: str | System, path: Paths, samples: Sequence[Sample], **options) -> dict[str, float]:
+    """The numbers that comparisons are made of: mean_iou and area_error_percent (mean of absolutes), or mean_px and
+    missed where the system maps a front alone.
+    """
+    system = systems.find(system)
+    if not system.zones:
+        found = fronts(system, path, samples, **options).attrs
+        return {"mean_px": found["mean_px"], "missed": float(found["missed"])}
+    found = zones(system, path, samples, **options)
+    errors = np.abs(list(found["ice_area_error_percent"].values()))
+    return {"mean_iou": float(np.nanmean(list(found["iou"].values()))), "area_error_percent": float(errors.mean())}
+
+
+def summary(table: pd.DataFrame) -> pd.DataFrame:
+    """Each score of `seeds` over the single trainings: mean, spread (standard deviation; NaN of one) and n.
+
+    >>> table = pd.DataFrame({"seed": [0, 1, "ensemble"], "path": "", "mean_iou": [0.8, 0.6, 0.9]})
+    >>> summary(table).loc["mean_iou"].round(3).tolist()
+    [0.7, 0.141, 2.0]
+    """
+    single = table[table["seed"] != "ensemble"].drop(columns=["seed", "path"])
+    return pd.DataFrame({"mean": single.mean(), "spread": single.std(ddof=1), "n": single.count()})
+
+
+def curves(history: Sequence[Mapping] | str | os.PathLike):
+    """Loss, validation loss and IoU over the steps, one above the other, as a holoviews layout.
+
+    history: of a `fitting.Fit`, or the path of weights or card that `fitting.save` wrote.
+    """
+    import holoviews as hv
+
+    hv.extension("bokeh")
+    if isinstance(history, str | os.PathLike):
+        history = json.loads(pathlib.Path(history).with_suffix(".json").read_text())["history"]
+    table = pd.DataFrame(list(history))
+    size = {"width": 600, "height": 260}
+    lines = [hv.Curve(table, "step", name, label=name) for name in ("loss", "validation")]
+    views = [hv.Overlay(lines).opts(title="Loss", ylabel="loss", legend_position="top_right", **size)]
+    if "iou" in table and table["iou"].notna().any():
+        score = hv.Curve(table.dropna(subset=["iou"]), "step", "iou", label="IoU")
+        views.append(score.opts(title="Score of the watched patches", ylabel="mean IoU", ylim=(0, 1), **size))
+    return hv.Layout(views).cols(1)

@@ -1,0 +1,122 @@
+"""The bench: same data, split, seeds and budget for all; it goes on where it was; its table says what has not run."""
+
+import importlib.util
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from glacier_nb import labels, provenance, splits
+from glacier_nb.labels import Sample
+
+SCENES = (
+    "LC08_L1TP_009011_2015{}_x_01_T1_B8",
+    "LE07_L1TP_022006_2001{}_x_01_T1_B8",
+    "LT05_L1TP_230012_1990{}_x_01_T1_B2",
+)
+
+
+@pytest.fixture(scope="module")
+def bench(root):
+    """The script, imported, with patches of a size for tests."""
+    spec = importlib.util.spec_from_file_location("bench", root / "benchmarks" / "bench.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    module.SIDE, module.BATCH = 32, 2
+    return module
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Two scenes of each glacier: dark water above bright ice, the front a row."""
+    made = tmp_path_factory.mktemp("scenes")
+    for kind in ("images", "labels"):
+        (made / kind).mkdir()
+    rng = np.random.default_rng(0)
+    for name in SCENES:
+        for month in ("0701", "0801"):
+            row = int(rng.integers(45, 55))
+            image = np.where(np.arange(100)[:, None] < row, 60, 200) + rng.integers(0, 30, (100, 80))
+            label = np.full((100, 80), 255)
+            label[row - 1 : row + 2, 20:60] = 0
+            scene = name.format(month)
+            Image.fromarray(image.astype("uint8")).save(made / "images" / f"{scene}_Subset.png")
+            Image.fromarray(label.astype("uint8")).save(made / "labels" / f"{scene}_Front.png")
+    return made
+
+
+def test_a_run_is_whole_resumes_and_is_told(bench, folder, tmp_path, capsys):
+    command = ["run", "fronts", "--folder", str(folder), "--systems", "mohajerani2019", "cobra", "--seeds", "1",
+               "--steps", "2", "--out", str(tmp_path), "--json"]  # fmt: skip
+    assert bench.main(command) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["not_run"] == {"cobra": "takes windows of 256 pixels, the scenes are 200 wide"}
+    assert sorted((row["split"], row["system"], row["n"], row["scenes"]) for row in told["rows"]) == [
+        ("glacier", "mohajerani2019", 1, 6), ("random", "mohajerani2019", 1, 6)]  # fmt: skip
+    files = sorted(tmp_path.glob("fronts-mohajerani2019-*-0.json"))
+    facts = [json.loads(path.read_text()) for path in files]
+    done = [one for one in facts if "scenes" in one]
+    assert len(done) == 6 and not list(tmp_path.glob("*checkpoint*"))
+    left_out = [{scene["name"][10:16] for scene in one["scenes"]} for one in done if one["split"] == "glacier"]
+    assert sorted(map(sorted, left_out)) == [["009011"], ["022006"], ["230012"]]
+    assert all(one["created"] and one["versions"] and one["code"] and one["split_sha256"] for one in done)
+    assert bench.main(["adapt", *command[1:], "--counts", "0", "1"]) == 0
+    (curve,) = [json.loads(path.read_text()) for path in tmp_path.glob("adapt-fronts-mohajerani2019-Sverdrup.json")]
+    assert curve["test"] == 1 and [(row["scenes"], row["n"]) for row in curve["rows"] if row["score"] == "missed"] == [
+        (0, 1), (1, 1)]  # fmt: skip
+    one = next(path for path in files if "scenes" in json.loads(path.read_text()))
+    one.unlink()
+    before = {path: path.stat().st_mtime_ns for path in files if path.exists() and path != one}
+    assert bench.main(command) == 0
+    assert one.exists() and all(path.stat().st_mtime_ns == then for path, then in before.items())
+
+
+def test_the_front_parts_ice_from_ocean_in_its_columns(bench):
+    front = np.zeros((9, 6), bool)
+    front[3:6, 1:4] = True  # three pixels wide: the middle row is the front
+    sample = Sample("s", np.zeros((1, 9, 6)), np.zeros((9, 6), "uint8"), front)
+    truth = bench.sided(sample, ("glacier", "ocean")).truth
+    assert (truth[:3, 1:4] == 1).all() and (truth[4:, 1:4] == 0).all() and (truth[3, 1:4] == labels.UNSEEN).all()
+    assert (truth[:, [0, 4, 5]] == labels.UNSEEN).all()
+    assert bench.sided(sample, ()) is sample
+
+
+def test_the_table_knows_intervals_and_paired_differences(bench):
+    rng = np.random.default_rng(1)
+    rows = []
+    for system, worse in (("good", 0.0), ("bad", 0.5)):
+        for seed in range(3):
+            for number in range(30):
+                error = 2 + np.sin(number) + worse + 0.05 * rng.standard_normal()
+                rows.append({"system": system, "split": "random", "fold": 0, "seed": seed, "steps": 1, "seconds": 1.0,
+                             "parameters": 5, "name": f"s{number}", "missed": False, "mean_px": error})  # fmt: skip
+    scenes = pd.DataFrame(rows)
+    scenes.loc[3, ["missed", "mean_px"]] = True, np.nan
+    found = bench.table("fronts", scenes).set_index("system")
+    assert found.index.tolist() == ["good", "bad"] and found.missed.tolist() == [1, 0]
+    assert (found.n == 3).all() and found.to_best["good"] == 0 and np.isnan(found.p["good"])
+    assert found.to_best["bad"] == pytest.approx(0.5, abs=0.05) and found.p["bad"] < 1e-6
+    assert found.low["bad"] < found.mean_px["bad"] < found.high["bad"]
+    apart = found.to_best_high["bad"] - found.to_best_low["bad"]
+    assert apart < 0.2 * (found.high["bad"] - found.low["bad"])  # pairs take the scenes' own difficulty out
+    text = list(bench.lines("fronts", bench.table("fronts", scenes), {"ugly": "nobody has"}))
+    assert text[-1].startswith("| all | ugly | not run: nobody has |") and f"{found.to_best['bad']:+.3f}" in text[3]
+
+
+def test_the_budget_is_made_once(bench, tmp_path):
+    system = bench._front_ready(bench.systems.find("mohajerani2019"))
+    steps = bench.budget(system, 0.1, tmp_path / "a.json")
+    provenance.write(tmp_path / "a.json", {"minutes": 0.1, "steps": 77})
+    assert steps >= 10 and bench.budget(system, 0.1, tmp_path / "a.json") == 77
+
+
+def test_every_system_of_the_small_tier_can_take_part(bench):
+    for one in bench.BENCHES.values():
+        assert not any(bench.wanted(one, "cpu", None).values())
+    split = bench._front_parts([Sample(f"s{k}", None, np.zeros((1, 1)), group="ab"[k % 2]) for k in range(9)])
+    assert [part.folds for part in split.values()] == [2, 3]
+    assert sorted(split["random"].members.values()) == [0, 0, 0, 1, 1, 1, 2, 2, 2]
+    assert isinstance(split["random"], splits.Split)
+    assert bench.main(["run", "fronts"]) == 2

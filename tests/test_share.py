@@ -1,0 +1,140 @@
+"""A shared folder is run again by another process, without provider and network, to the same numbers."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+import venv
+
+import nbformat
+import pandas as pd
+import pytest
+
+from glacier_nb import demo, share
+
+PARAMETERS = """\
+region: str = "demo"  # where
+years: list = [2021]  # which summers
+provider: str = "demo"  # from where
+inventory: str = "demo"  # which glaciers
+seed: int = 7  # which landscape
+out: str = "out"  # folder for what this makes"""
+
+CODE = """\
+import pathlib
+
+import pandas as pd
+
+from glacier_nb import demo, load, provenance, regions, search
+
+place = regions.place(demo.region(region, seed))
+geobox = regions.geobox(place, 200.0)
+glaciers = regions.inventory(demo.inventory(inventory, seed), place)
+items = search.scenes(place.bbox, years, "sentinel-2-l2a", demo.provider(provider, seed), months=[8])
+cube = load.cube(items, geobox, ["green"], provider=provider)
+table = pd.DataFrame({"green": cube["green"].mean(("y", "x")).to_numpy(), "glaciers": len(glaciers)})
+with provenance.whole(pathlib.Path(out) / "green.parquet") as path:
+    table.to_parquet(path)
+table"""
+
+
+@pytest.fixture(scope="module")
+def light(tmp_path_factory):
+    """A notebook that searches, reads and keeps one small table."""
+    cells = [
+        nbformat.v4.new_code_cell(PARAMETERS, metadata={"tags": ["parameters"]}),
+        nbformat.v4.new_code_cell(CODE),
+    ]
+    kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    book = nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": kernel, "language_info": {"name": "python"}})
+    path = tmp_path_factory.mktemp("books") / "light.ipynb"
+    nbformat.write(book, path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def shared(light, region, tmp_path_factory):
+    """That notebook's run on the embedded region, shared."""
+    return share.write([str(light)], {"years": [2021]}, tmp_path_factory.mktemp("shared") / "run")
+
+
+def alone(python, folder, cwd):
+    """The one command, in a process that knows nothing of this one: no cache, no server, no other variable."""
+    bare = {"PATH": os.environ["PATH"], "HOME": str(cwd), "GLACIER_NB_CACHE": str(cwd / "none")}
+    blocked = dict.fromkeys(("http_proxy", "https_proxy"), "http://127.0.0.1:9") | {"no_proxy": "127.0.0.1"}
+    command = [python, "-W", "ignore", folder / "rerun.py", "--here"]
+    return subprocess.run(command, capture_output=True, text=True, cwd=cwd, env=bare | blocked, timeout=300)
+
+
+def test_a_shared_folder_is_rerun_to_the_same_numbers(shared, tmp_path):
+    demo._open.close()  # whoever served the scenes is gone
+    demo._addresses.clear()
+    done = alone(sys.executable, shared, tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    first, again = (pd.read_parquet(shared / one / "light" / "green.parquet") for one in ("products", "again"))
+    pd.testing.assert_frame_equal(first, again, check_exact=True)
+    assert not (tmp_path / "none").exists(), "the region was made again instead of read from the folder"
+
+
+def test_it_holds_what_it_takes(shared):
+    names = {path.name for path in shared.iterdir()}
+    wanted = {"README.md", "rerun.py", "parameters.json", "manifest.json", "lock.txt", "code", "notebooks", "inputs",
+              "items.json", "data", "products"}  # fmt: skip
+    assert wanted <= names and "found" not in names
+    assert (shared / "products" / "light.html").exists()
+    locked = dict(line.split("==") for line in (shared / "lock.txt").read_text().split())
+    assert {"xarray", "torch", "odc-stac", "papermill"} <= set(locked) and "pytest" not in locked
+    assert json.loads((shared / "manifest.json").read_text())["offline"] is True
+
+
+def test_no_path_of_this_machine_and_no_token(shared):
+    texts = [p for p in shared.rglob("*") if p.suffix in {".json", ".html", ".ipynb", ".md", ".txt"}]
+    assert len(texts) > 8
+    for path in (p for p in texts if "code" not in p.relative_to(shared).parts):
+        text = path.read_text()
+        assert str(shared) not in text and str(shared.parent) not in text, path.name
+        assert not re.search(r"[?&](sig|se|X-Amz-Signature)=", text), path.name
+
+
+def test_a_changed_number_is_named(shared, tmp_path):
+    table = pd.read_parquet(shared / "products" / "light" / "green.parquet")
+    for name, factor in (("one", 1.0), ("near", 1 + 1e-9), ("far", 1 + 1e-3)):
+        (tmp_path / name).mkdir()
+        table.assign(green=table.green * factor).to_parquet(tmp_path / name / "green.parquet")
+    assert share.differences(tmp_path / "one", tmp_path / "near").same.all()
+    found = share.differences(tmp_path / "one", tmp_path / "far")
+    assert found.why.tolist() == ["column green"] and not found.same.any()
+    (tmp_path / "far" / "green.parquet").unlink()
+    assert share.differences(tmp_path / "one", tmp_path / "far").why.tolist() == ["not there"]
+
+
+def test_bad_input_leaves_nothing(light, tmp_path):
+    with pytest.raises(ValueError, match="parameter 'yeers'"):
+        share.write([str(light)], {"yeers": [2021]}, tmp_path / "run")
+    with pytest.raises(ValueError, match="years='2021' is no list"):
+        share.write([str(light)], {"years": "2021"}, tmp_path / "run")
+    with pytest.raises(ValueError, match="is a pattern"):
+        share.write([str(light)], {"provider": str(tmp_path / "*.tif")}, tmp_path / "run")
+    (tmp_path / "there").mkdir()
+    with pytest.raises(FileExistsError, match="name a new folder"):
+        share.write([str(light)], {}, tmp_path / "there")
+    with pytest.raises(FileNotFoundError, match=r"no parameters\.json"):
+        share.rerun(tmp_path / "there")
+    assert [path.name for path in tmp_path.iterdir()] == ["there"]
+
+
+@pytest.mark.slow
+def test_a_shared_notebook_in_an_environment_of_its_own(region, tmp_path):
+    """The area change of the suite, rerun by the folder's own code: glacier_nb itself is not installed there."""
+    folder = share.write(["03_area_change"], {"years": [2017, 2025]}, tmp_path / "run")
+    venv.create(tmp_path / "venv", symlinks=True)
+    (site,) = (tmp_path / "venv").glob("lib/python*/site-packages")
+    here = pd.__path__[0].rpartition("/")[0]
+    links = [p for p in os.listdir(here) if not p.endswith(".pth") and "glacier_nb" not in p]
+    for name in links:
+        os.symlink(os.path.join(here, name), site / name)
+    kept = folder.rename(tmp_path / "sent")
+    done = alone(tmp_path / "venv" / "bin" / "python", kept, tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "outlines.parquet" in done.stdout and "False" not in done.stdout
