@@ -68,7 +68,7 @@ def look(scene: xr.Dataset, zones: xr.DataArray) -> xr.Dataset:
     the scene can tell them). Without green, short-wave and near infrared no snow is seen.
     """
     probability = vectorize.glacier_probability(zones).compute()
-    best = zones.compute().fillna(-1).argmax("zone").values
+    best = zones.values.argmax(0)  # a NaN wins, and is unseen below
     names = [str(name) for name in zones.zone.values]
     of = [DEBRIS if name == "debris cover" else WATER if name in (*vectorize.WATER, "lake") else GROUND
           for name in names]  # fmt: skip
