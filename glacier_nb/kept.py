@@ -75,8 +75,11 @@ def head(uri: str, size: int, patience: ranges.Patience, tally: ranges.Tally) ->
     """The file, its first `size` bytes here; OSError. What was kept of an old or changed one is let go."""
     file = _file(uri, patience)
     if not file.total and patience.offline:
-        file.total, file.version = stored.newest(patience.folder, uri)
-        file.pieces += stored.pieces(patience.folder, uri, file.version)
+        with file.lock:  # pieces before the total, which tells other threads that they are there
+            if not file.total:
+                total, version = stored.newest(patience.folder, uri)
+                file.pieces += stored.pieces(patience.folder, uri, version)
+                file.total, file.version = total, version
     wait = file.bring(0, size, patience, tally)
     file.body(0, size, wait)
     if not file.total:
