@@ -1,7 +1,6 @@
 """Notebooks run by papermill: parameters checked first, one cluster for all of them, each turned into a page."""
 
 import contextlib
-import ctypes
 import os
 import pathlib
 import threading
@@ -101,14 +100,13 @@ def tour(names: Sequence[str], parameters: dict, out: pathlib.Path, workers: int
     """
     for name in names:
         check(find(name), parameters)
-    lean()
     reports = []
     with cluster.client(workers=workers, threads=threads) as client:
+        lean()
         shared = {**parameters, "client": client.scheduler.address}
         for name in tqdm(names, desc="notebooks", unit="notebook"):
             reports.append(notebook(name, {**shared, "out": str(out / name)}, out, progress=False))
-            with contextlib.suppress(OSError, AttributeError):  # glibc's own: pages leave holes behind
-                ctypes.CDLL("libc.so.6").malloc_trim(0)
+            cluster.trim()  # pages leave holes behind
     return reports
 
 

@@ -4,11 +4,14 @@ import atexit
 import contextlib
 import os
 import pathlib
+import typing
 
-import geopandas as gpd
 import pooch
 
 from glacier_nb import provenance, serve
+
+if typing.TYPE_CHECKING:
+    import geopandas as gpd
 
 _open = contextlib.ExitStack()
 _addresses: dict[int, str] = {}
@@ -54,6 +57,8 @@ def reference(name: str, seed: int = 7) -> str:
     return str(folder(seed) / "truth" / "outlines.parquet") if name == "demo" else name
 
 
-def truth(name: str, seed: int = 7) -> gpd.GeoDataFrame:
+def truth(name: str, seed: int = 7) -> "gpd.GeoDataFrame":
     """One of the embedded region's true layers: outlines, divides, fronts, centrelines or boxes."""
+    import geopandas as gpd  # 60 MB, which a process that only serves the region does without
+
     return gpd.read_parquet(folder(seed) / "truth" / f"{name}.parquet")

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from glacier_nb import ensembles, networks, systems
+from glacier_nb import cluster, ensembles, networks, systems
 from glacier_nb import weights as trained
 from glacier_nb.jobs import PRECISIONS, Job
 from glacier_nb.windows import Block
@@ -175,7 +175,8 @@ def block(slab: np.ndarray, piece: Block, job: Job, threads: int) -> Done:
 
 
 def _give_back() -> None:
-    """Give the device's unused memory back."""
+    """Give unused memory back, the device's and this process's."""
+    cluster.trim()
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
 

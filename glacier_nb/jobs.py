@@ -73,5 +73,5 @@ def job(
     members = ensembles.members(symmetries, passes, seed, max(1, len(rows)))
     mean, std = (tuple(numbers) for numbers in zip(*given, strict=True))
     key = tokenize(str(system), [(row.name, row.sha256) for row in rows], passes > 0, compile)
-    size = batch or (16 if torch.cuda.is_available() else 4)
+    size = batch or (16 if torch.cuda.is_available() else 1)
     return Job(system, rows, term, scores, mean, std, size, key, members, precision, compile, deterministic)

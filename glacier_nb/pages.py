@@ -13,32 +13,12 @@ import subprocess
 import tempfile
 from collections.abc import Mapping, Sequence
 
-import holoviews as hv
-import pandas as pd
-import panel as pn
-from bokeh.embed import json_item
-from bokeh.model import Model
-from bokeh.models import Plot, Toolbar
 from bokeh.resources import Resources
 
-from glacier_nb import provenance, tables
+from glacier_nb import provenance
 
 LARGEST = 8_000_000
 """Bytes a page may take: a larger one is hard to send to a colleague."""
-
-
-@dataclasses.dataclass(frozen=True)
-class Section:
-    """One figure of a page with what belongs to it."""
-
-    view: hv.core.Dimensioned | Model | pn.pane.Bokeh
-    """A HoloViews object, a bokeh model, or one in a pane of panel."""
-    caption: str = ""
-    """What it shows and what follows from it."""
-    table: pd.DataFrame | None = None
-    """Its numbers."""
-    alt: str = ""
-    """What a reader who cannot see it should know; empty: the caption."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,48 +38,10 @@ class Entry:
     """Heading it stands under."""
 
 
-def drawn(view) -> Model:
-    """The bokeh model of `view`; TypeError for what is neither a HoloViews object nor a bokeh model."""
-    view = view.object if isinstance(view, pn.pane.Bokeh) else view
-    if isinstance(view, hv.core.Dimensioned):
-        view = hv.render(view, backend="bokeh")
-    if not isinstance(view, Model):
-        raise TypeError(f"{type(view).__name__} cannot be drawn in a page: give a HoloViews object or a bokeh model")
-    for toolbar in view.select({"type": Toolbar}):
-        toolbar.logo = None
-    for plot in view.select({"type": Plot}):  # HoloViews says "fixed" and gives the frame's size, not the figure's
-        plot.sizing_mode = None
-    return view
-
-
 def library(parts: Sequence[str] = ("bokeh",)) -> str:
     """BokehJS as script elements, without the addresses at which it could reach for more."""
     texts = Resources(mode="inline", components=list(parts), log_level="warn").js_raw
     return "".join(f"<script>{re.sub(OUTSIDE, 'about:blank', text)}</script>\n" for text in texts)
-
-
-def parts(models: Sequence[Model]) -> list[str]:
-    """The parts of BokehJS that draw `models`."""
-    homes = {reference.__module__ for model in models for reference in model.references()}
-    widgets = any(home.startswith("bokeh.models.widgets") for home in homes)
-    tabled = "bokeh.models.widgets.tables" in homes
-    return ["bokeh"] + ["bokeh-widgets"] * widgets + ["bokeh-tables"] * tabled
-
-
-def figure(section: Section, model: Model, number: int) -> str:
-    """The HTML of one `section` whose view is `model`."""
-    data = json.dumps(json_item(model, f"plot-{number}")).replace("</", "<\\/")
-    alt = html.escape(section.alt or section.caption, quote=True)
-    numbers = ""
-    if section.table is not None:
-        numbers = (
-            f"<div class=scroll tabindex=0 role=region aria-label=Numbers>{tables.table(section.table).data}</div>\n"
-        )
-    return (
-        f'<figure role=group aria-label="{alt}"><div class=plot id=plot-{number}></div>'
-        f"<figcaption>{html.escape(section.caption)}</figcaption></figure>\n"
-        f"<script type=application/json class=item>{data}</script>\n{numbers}"
-    )
 
 
 def provenance_line(manifest: Mapping) -> str:
@@ -128,39 +70,6 @@ def whole(title: str, body: str, path: str | os.PathLike, scripts: str = "", tex
     with provenance.whole(path) as temporary:
         temporary.write_text(page)
     return pathlib.Path(path)
-
-
-def page(
-    title: str, sections: Sequence[Section], path: str | os.PathLike, text: str = "", manifest: Mapping | None = None
-) -> pathlib.Path:
-    """Write `sections` as one HTML page to `path`, whole or not at all, and return the path.
-
-    Args: `text` is a paragraph under the title; `manifest` (provenance.manifest) is shown as a line that unfolds.
-    """
-    models = [drawn(section.view) for section in sections]
-    body = "".join(
-        f"<section>{figure(section, model, i)}</section>\n"
-        for i, (section, model) in enumerate(zip(sections, models, strict=True))
-    )
-    body += provenance_line(manifest) if manifest else ""
-    return whole(title, body, path, library(parts(models)) + LOADER + KEYS, text)
-
-
-def save(
-    obj,
-    path: str | os.PathLike,
-    title: str,
-    table: pd.DataFrame | None = None,
-    text: str | None = None,
-    caption: str = "",
-    alt: str = "",
-    manifest: Mapping | None = None,
-) -> pathlib.Path:
-    """Write one plot `obj` with its numbers (`table`) as a page that opens offline; returns the path.
-
-    Args: as `page` and `Section`; `alt` defaults to the caption, and that to the title.
-    """
-    return page(title, [Section(obj, caption, table, alt or caption or title)], path, text or "", manifest)
 
 
 def card(entry: Entry) -> str:

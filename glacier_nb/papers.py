@@ -17,7 +17,7 @@ from bokeh.models import ColorBar, Label, Legend, ScaleBar
 from bokeh.plotting import figure as Figure
 from PIL import Image, ImageFont
 
-from glacier_nb import pages, provenance
+from glacier_nb import figures, pages, provenance
 
 WIDTHS = {"one column": 85.0, "one and a half": 120.0, "two columns": 180.0}
 """Widths in mm on a journal's page; a journal that wants 83 or 86 mm is given that number."""
@@ -64,8 +64,8 @@ def paper(
         raise ValueError(f"width={width!r}: millimetres from 40 to 400, or one of {', '.join(WIDTHS)}")
     if pages.chromium() is None:
         raise FileNotFoundError("no chromium to draw the figure with: install it (Debian: apt install chromium)")
-    model = fitted(pages.drawn(view), width / DOT, text, titles)
-    face, parts = _face(), pages.parts([model])
+    model = fitted(figures.drawn(view), width / DOT, text, titles)
+    face, parts = _face(), figures.parts([model])
     item = json.dumps(json_item(model, "here")).replace("</", "<\\/")
     body = (
         f"<!doctype html><meta charset=utf-8><style>{face} body {{margin: 0; font-family: Figure}}</style>"

@@ -16,10 +16,11 @@ from glacier_nb import migration as moving
 from glacier_nb.areas import distribution, glaciers, hypsometry
 from glacier_nb.charts import area_change, timeline
 from glacier_nb.doubt import failures, probability, spread
+from glacier_nb.figures import Section, page, save
 from glacier_nb.lapse import lapse
 from glacier_nb.layers import cased, difference, shown, told
 from glacier_nb.migration import migration, strip, swept
-from glacier_nb.pages import Entry, Section, index, page, picture, save
+from glacier_nb.pages import Entry, index, picture
 from glacier_nb.panning import wide
 from glacier_nb.papers import paper
 from glacier_nb.swipe import swipe

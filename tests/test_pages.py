@@ -5,13 +5,13 @@ import re
 import pytest
 from scenery import drawn, views
 
-from glacier_nb import pages, plots, provenance
+from glacier_nb import figures, pages, plots, provenance
 
 
 @pytest.fixture(scope="module")
 def page(tmp_path_factory):
     """A page of all views."""
-    sections = [pages.Section(view, f"This is the {name} view.", table) for name, (view, table, _) in drawn().items()]
+    sections = [figures.Section(view, f"This is the {name} view.", table) for name, (view, table, _) in drawn().items()]
     path = tmp_path_factory.mktemp("page") / "all.html"
     facts = provenance.manifest(provider="demo", seed=7, items=["S2A_1", "S2A_2"])
     return plots.page("All <views>", sections, path, "What there is.", facts)

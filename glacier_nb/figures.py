@@ -1,0 +1,102 @@
+"""Plots with their captions and numbers, drawn into one page that opens without a network."""
+
+import dataclasses
+import html
+import json
+import os
+import pathlib
+from collections.abc import Mapping, Sequence
+
+import holoviews as hv
+import pandas as pd
+import panel as pn
+from bokeh.embed import json_item
+from bokeh.model import Model
+from bokeh.models import Plot, Toolbar
+
+from glacier_nb import pages, tables
+
+
+@dataclasses.dataclass(frozen=True)
+class Section:
+    """One figure of a page with what belongs to it."""
+
+    view: hv.core.Dimensioned | Model | pn.pane.Bokeh
+    """A HoloViews object, a bokeh model, or one in a pane of panel."""
+    caption: str = ""
+    """What it shows and what follows from it."""
+    table: pd.DataFrame | None = None
+    """Its numbers."""
+    alt: str = ""
+    """What a reader who cannot see it should know; empty: the caption."""
+
+
+def drawn(view) -> Model:
+    """The bokeh model of `view`; TypeError for what is neither a HoloViews object nor a bokeh model."""
+    view = view.object if isinstance(view, pn.pane.Bokeh) else view
+    if isinstance(view, hv.core.Dimensioned):
+        view = hv.render(view, backend="bokeh")
+    if not isinstance(view, Model):
+        raise TypeError(f"{type(view).__name__} cannot be drawn in a page: give a HoloViews object or a bokeh model")
+    for toolbar in view.select({"type": Toolbar}):
+        toolbar.logo = None
+    for plot in view.select({"type": Plot}):  # HoloViews says "fixed" and gives the frame's size, not the figure's
+        plot.sizing_mode = None
+    return view
+
+
+def parts(models: Sequence[Model]) -> list[str]:
+    """The parts of BokehJS that draw `models`."""
+    homes = {reference.__module__ for model in models for reference in model.references()}
+    widgets = any(home.startswith("bokeh.models.widgets") for home in homes)
+    tabled = "bokeh.models.widgets.tables" in homes
+    return ["bokeh"] + ["bokeh-widgets"] * widgets + ["bokeh-tables"] * tabled
+
+
+def figure(section: Section, model: Model, number: int) -> str:
+    """The HTML of one `section` whose view is `model`."""
+    data = json.dumps(json_item(model, f"plot-{number}")).replace("</", "<\\/")
+    alt = html.escape(section.alt or section.caption, quote=True)
+    numbers = ""
+    if section.table is not None:
+        numbers = (
+            f"<div class=scroll tabindex=0 role=region aria-label=Numbers>{tables.table(section.table).data}</div>\n"
+        )
+    return (
+        f'<figure role=group aria-label="{alt}"><div class=plot id=plot-{number}></div>'
+        f"<figcaption>{html.escape(section.caption)}</figcaption></figure>\n"
+        f"<script type=application/json class=item>{data}</script>\n{numbers}"
+    )
+
+
+def page(
+    title: str, sections: Sequence[Section], path: str | os.PathLike, text: str = "", manifest: Mapping | None = None
+) -> pathlib.Path:
+    """Write `sections` as one HTML page to `path`, whole or not at all, and return the path.
+
+    Args: `text` is a paragraph under the title; `manifest` (provenance.manifest) is shown as a line that unfolds.
+    """
+    models = [drawn(section.view) for section in sections]
+    body = "".join(
+        f"<section>{figure(section, model, i)}</section>\n"
+        for i, (section, model) in enumerate(zip(sections, models, strict=True))
+    )
+    body += pages.provenance_line(manifest) if manifest else ""
+    return pages.whole(title, body, path, pages.library(parts(models)) + pages.LOADER + pages.KEYS, text)
+
+
+def save(
+    obj,
+    path: str | os.PathLike,
+    title: str,
+    table: pd.DataFrame | None = None,
+    text: str | None = None,
+    caption: str = "",
+    alt: str = "",
+    manifest: Mapping | None = None,
+) -> pathlib.Path:
+    """Write one plot `obj` with its numbers (`table`) as a page that opens offline; returns the path.
+
+    Args: as `page` and `Section`; `alt` defaults to the caption, and that to the title.
+    """
+    return page(title, [Section(obj, caption, table, alt or caption or title)], path, text or "", manifest)
