@@ -30,14 +30,13 @@ import pandas as pd
 from tqdm import tqdm
 
 from glacier_nb import (
-    clean,
     cluster,
+    comparing,
     features,
     fitting,
     labelled,
     labels,
     landscapes,
-    metrics,
     provenance,
     scores,
     splits,
@@ -147,16 +146,7 @@ def _extent_fits(system: System) -> str | None:
 
 
 def _extent_score(system: System, path: pathlib.Path, samples: Sequence[Sample]) -> list[dict]:
-    ice, found = [k for k, zone in enumerate(system.zones) if zone in clean.ICE], []
-    for sample in samples:
-        chance, truth = scores.chances(system, path, sample), np.asarray(sample.truth)
-        seen = (truth != labels.UNSEEN) & ~np.isnan(chance[0])
-        guess, true = (np.isin(zones[seen], ice) for zones in (chance.argmax(axis=0), truth))
-        found.append({
-            "name": sample.name, "missed": not guess.any(), "one_less_iou": 1 - metrics.iou(guess, true),
-            "area_error_percent": metrics.area_error(guess, true),
-        })  # fmt: skip
-    return found
+    return scores.ice(system, path, samples).to_dict("records")
 
 
 BENCHES = {
@@ -271,41 +261,6 @@ def read(name: str, out: pathlib.Path) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def table(name: str, scenes: pd.DataFrame, draws: int = 2000) -> pd.DataFrame:
-    """A row a split and system: mean of the score over scenes, spread over n seeds, interval by bootstrap over scenes,
-    missed fronts, the difference to the best system with its interval and the p of Wilcoxon's paired test, and cost.
-    """
-    from scipy.stats import wilcoxon
-
-    column, rng, rows = BENCHES[name].column, np.random.default_rng(0), []
-    for split, some in scenes.groupby("split"):
-        each = some.pivot_table(index="name", columns="system", values=column, aggfunc="mean")
-        best = each.mean().idxmin()
-        for system, mine in some.groupby("system"):
-            by_seed = mine.groupby("seed")[column].mean()
-            values = each[system].dropna().to_numpy()
-            low, high = _interval(values, rng, draws)
-            apart = (each[system] - each[best]).dropna().to_numpy()
-            less, more = _interval(apart, rng, draws)
-            p = wilcoxon(apart).pvalue if len(apart) > 1 and np.any(apart) else np.nan
-            rows.append({
-                "split": split, "system": system, column: by_seed.mean(), "spread": by_seed.std(ddof=1),
-                "n": len(by_seed), "low": low, "high": high, "scenes": len(values), "missed": int(mine.missed.sum()),
-                "to_best": apart.mean(), "to_best_low": less, "to_best_high": more, "p": p,
-                "steps": int(mine.steps.iloc[0]), "seconds": mine.groupby(["fold", "seed"]).seconds.first().mean(),
-                "parameters": int(mine.parameters.iloc[0]),
-            })  # fmt: skip
-    return pd.DataFrame(rows).sort_values(["split", column], ignore_index=True)
-
-
-def _interval(values: np.ndarray, rng: np.random.Generator, draws: int) -> tuple[float, float]:
-    """95 % of the means of as many values drawn with replacement."""
-    if not len(values):
-        return np.nan, np.nan
-    means = rng.choice(values, (draws, len(values))).mean(axis=1)
-    return tuple(np.quantile(means, (0.025, 0.975)).tolist())
-
-
 def lines(name: str, found: pd.DataFrame, missing: dict[str, str]) -> Iterator[str]:
     """The table as Markdown; a system that could not or did not run says so."""
     yield f"| split | system | {BENCHES[name].column} | 95 % | missed | n | to best | p | s a training | parameters |"
@@ -344,7 +299,7 @@ def main(argv: list[str] | None = None) -> int:
         asked = wanted(BENCHES[arguments.bench], arguments.tier, arguments.systems)
         done = set(scenes.system) if len(scenes) else set()
         missing = {name: why or "nobody has" for name, why in asked.items() if name not in done}
-        found = table(arguments.bench, scenes) if len(scenes) else pd.DataFrame()
+        found = comparing.table(scenes, BENCHES[arguments.bench].column) if len(scenes) else pd.DataFrame()
     except (OSError, ValueError, LookupError) as error:
         print(f"bench: {error}", file=sys.stderr)
         return 2

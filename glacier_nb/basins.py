@@ -1,4 +1,4 @@
-"""Whose ice it is: outlines cut by ice divides, a glacier's parts, and names for what no inventory names."""
+"""Whose ice it is, and when: outlines cut by ice divides, a glacier's parts, names for new ice, outlines of a day."""
 
 import geopandas as gpd
 import numpy as np
@@ -121,3 +121,24 @@ def gather(shapes: np.ndarray, group: np.ndarray) -> np.ndarray:
     for at in np.flatnonzero(~shapely.is_valid(gathered)):  # parts that share an edge
         gathered[at] = shapely.union_all(shapely.get_parts(gathered[at]))
     return gathered
+
+
+def at(outlines: gpd.GeoDataFrame, day: str) -> gpd.GeoDataFrame:
+    """Those of the outlines (rgi_id, time) that hold for a day (ISO date).
+
+    Of a series, in which a date holds most glaciers, the date nearest to it: what had gone by then is gone. Else each
+    glacier's own nearest date; outlines without time hold for any.
+
+    >>> one = gpd.GeoDataFrame({"rgi_id": list("aab"), "time": pd.to_datetime(["2000", "2010", "2000"])},
+    ...                        geometry=[shapely.Point(0, 0)] * 3)
+    >>> at(one, "2001-08-01")["rgi_id"].tolist(), at(one, "2009-08-01")["rgi_id"].tolist()
+    (['a', 'b'], ['a'])
+    """
+    if "time" not in outlines or outlines["time"].isna().all():
+        return outlines
+    days = pd.to_datetime(outlines["time"], utc=True).dt.tz_localize(None)
+    away = (days - pd.Timestamp(day).tz_localize(None)).abs()
+    dates, glaciers = days.groupby(days).transform("size"), outlines["rgi_id"].nunique()
+    if (whole := 2 * dates >= glaciers).any():
+        return outlines[days == days[away.where(whole).idxmin()]]
+    return outlines.loc[away.groupby(outlines["rgi_id"]).idxmin()]

@@ -239,3 +239,29 @@ def timeline(scenes: pd.DataFrame, title: str = "") -> hv.Overlay:
         xlabel="Date", ylabel="Clear (%)", ylim=(-4, 104), frame_width=1000,
         frame_height=230, padding=0.03, show_grid=True, show_legend=False,
     )  # fmt: skip
+
+
+def ranking(table: pd.DataFrame, score: str, label: str = "", width: int = 460, height: int = 300) -> hv.Layout:
+    """Systems by a score (less is better) with its interval, and beside it the score against what training costs.
+
+    table: of `comparing.table`, of one split: system, the score, low, high, seconds, parameters.
+    """
+    rows = table.sort_values(score, ascending=False).assign(
+        above=table["high"] - table[score], below=table[score] - table["low"], millions=table["parameters"] / 1e6
+    )
+    label, tips = label or score.replace("_", " "), [("", "@system"), (label or score, f"@{score}{{0.000}}")]
+    dots = hv.Scatter(rows, "system", score).opts(size=10, color=maps.INK, tools=["hover"], hover_tooltips=tips)
+    bars = hv.ErrorBars(rows, "system", [score, "below", "above"])
+    ranks = (bars * dots).opts(
+        invert_axes=True, xlabel="", ylabel=f"{label} (95 % by bootstrap)", width=width, height=height,
+        title="Less is better",
+    )  # fmt: skip
+    costs = hv.Scatter(rows, "seconds", [score, "system", "millions"]).opts(
+        size=10, color=maps.LATER, tools=["hover"], width=width, height=height, xlabel="Seconds a training",
+        ylabel=label, hover_tooltips=[*tips, ("training", "@seconds{0} s"), ("parameters", "@millions{0.00} million")],
+        title="Accuracy against cost",
+    )  # fmt: skip
+    names = hv.Labels(rows, ["seconds", score], "system").opts(
+        text_font_size="9pt", text_align="left", xoffset=0.02 * float(np.ptp(rows["seconds"]) or 1), text_color=maps.INK
+    )
+    return (ranks + costs * names).opts(shared_axes=False)

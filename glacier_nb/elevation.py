@@ -18,19 +18,13 @@ from glacier_nb import blocks, crs, uncertainty, variograms, voids
 from glacier_nb.dems import Shift, alike, coregister, read
 from glacier_nb.outliers import screen
 
-__all__ = ["Shift", "change", "coregister", "difference", "nearest", "read", "screen", "stable"]
+__all__ = ["Shift", "change", "coregister", "difference", "read", "screen", "stable"]
 
 DENSITY = (850.0, 60.0)
 """Density of what was lost or gained, kg m-3, and its standard deviation (Huss 2013, doi:10.5194/tc-7-877-2013): for
 five years or more, with a firn line that stays about where it is."""
 
 CITATION = f"{variograms.CITATION}; density: Huss 2013, doi:10.5194/tc-7-877-2013; both areas: Florentine et al. 2023"
-
-
-def nearest(outlines: gpd.GeoDataFrame, time: str | np.datetime64) -> gpd.GeoDataFrame:
-    """Of outlines (rgi_id, time) of many dates those of the date nearest to `time`."""
-    dates = pd.to_datetime(outlines.time)
-    return outlines[dates == dates.iloc[np.argmin(np.abs(dates - pd.Timestamp(time)))]]
 
 
 def stable(like: xr.DataArray, *outlines: gpd.GeoDataFrame, buffer: float | None = None) -> xr.DataArray:

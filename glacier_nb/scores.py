@@ -30,14 +30,14 @@ def layers(system: System, sample: Sample) -> xr.DataArray:
     return found
 
 
-def _rows(path: Paths) -> str | Weights | list[str]:
+def _rows(path: Paths | None) -> str | Weights | list[str] | None:
     """Weights as `predict` takes them: one, or the members of an ensemble."""
-    if isinstance(path, Weights):
+    if path is None or isinstance(path, Weights):
         return path
     return str(path) if isinstance(path, str | os.PathLike) else [str(one) for one in path]
 
 
-def chances(system: System, path: Paths, sample: Sample, cleaned: bool = False) -> np.ndarray:
+def chances(system: System, path: Paths | None, sample: Sample, cleaned: bool = False) -> np.ndarray:
     """Probability (zone, y, x) that weights, or an ensemble of them, give a sample, NaN where unseen."""
     found = predict.zones(layers(system, sample), system, _rows(path), progress=False, clean=cleaned)
     return np.asarray(found)
@@ -64,6 +64,26 @@ def zones(system: str | System, path: Paths, samples: Sequence[Sample], cleaned:
         errors[sample.name] = round(100 * float(share - 1), 3)
     iou = np.where(either > 0, both / np.maximum(either, 1), np.nan).round(4).tolist()
     return {"iou": dict(zip(system.zones, iou, strict=True)), "ice_area_error_percent": errors}
+
+
+def ice(system: str | System, path: Paths | None, samples: Sequence[Sample], cleaned: bool = False) -> pd.DataFrame:
+    """How weights map the ice of whole scenes, bare and covered together, a row a sample.
+
+    Columns: name, missed (bool: no ice was mapped), one_less_iou, area_error_percent. path: None for a system that has
+    nothing to learn. Only pixels `within` and with a known truth count.
+    """
+    system, rows = systems.find(system), []
+    kinds = [number for number, zone in enumerate(system.zones) if zone in clean.ICE]
+    for sample in samples:
+        chance, truth = chances(system, path, sample, cleaned), np.asarray(sample.truth)
+        seen = (truth != labels.UNSEEN) & ~np.isnan(chance[0])
+        seen &= True if sample.within is None else np.asarray(sample.within)
+        guess, true = (np.isin(zones[seen], kinds) for zones in (chance.argmax(axis=0), truth))
+        rows.append({
+            "name": sample.name, "missed": not guess.any(), "one_less_iou": 1 - metrics.iou(guess, true),
+            "area_error_percent": metrics.area_error(guess, true),
+        })  # fmt: skip
+    return pd.DataFrame(rows)
 
 
 def fronts(

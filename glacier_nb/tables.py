@@ -70,6 +70,17 @@ COLUMNS = {
     "days_off": Column("Days off season", 1.0, ".0f"),
     "score": Column("Score", 1.0, ".2f"),
     "used_fraction": Column("Used (%)", 100.0, ".0f"),
+    "iou": Column("IoU", 1.0, ".2f"),
+    "one_less_iou": Column("1 − IoU", 1.0, ".3f"),
+    "area_error_percent": Column("Area error (%)", 1.0, "+z.1f"),
+    "low": Column("at least", 1.0, ".3f"),
+    "high": Column("at most", 1.0, ".3f"),
+    "spread": Column("Spread over seeds", 1.0, ".3f"),
+    "to_best": Column("To best", 1.0, "+z.3f"),
+    "to_best_low": Column("at least", 1.0, "+z.3f"),
+    "to_best_high": Column("at most", 1.0, "+z.3f"),
+    "p": Column("p", 1.0, ".2g"),
+    "seconds": Column("Seconds a training", 1.0, ",.1f"),
 }
 """Headings of the columns that this package writes; any other column is headed by its name."""
 

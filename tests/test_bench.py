@@ -94,14 +94,14 @@ def test_the_table_knows_intervals_and_paired_differences(bench):
                              "parameters": 5, "name": f"s{number}", "missed": False, "mean_px": error})  # fmt: skip
     scenes = pd.DataFrame(rows)
     scenes.loc[3, ["missed", "mean_px"]] = True, np.nan
-    found = bench.table("fronts", scenes).set_index("system")
+    found = bench.comparing.table(scenes, "mean_px").set_index("system")
     assert found.index.tolist() == ["good", "bad"] and found.missed.tolist() == [1, 0]
     assert (found.n == 3).all() and found.to_best["good"] == 0 and np.isnan(found.p["good"])
     assert found.to_best["bad"] == pytest.approx(0.5, abs=0.05) and found.p["bad"] < 1e-6
     assert found.low["bad"] < found.mean_px["bad"] < found.high["bad"]
     apart = found.to_best_high["bad"] - found.to_best_low["bad"]
     assert apart < 0.2 * (found.high["bad"] - found.low["bad"])  # pairs take the scenes' own difficulty out
-    text = list(bench.lines("fronts", bench.table("fronts", scenes), {"ugly": "nobody has"}))
+    text = list(bench.lines("fronts", bench.comparing.table(scenes, "mean_px"), {"ugly": "nobody has"}))
     assert text[-1].startswith("| all | ugly | not run: nobody has |") and f"{found.to_best['bad']:+.3f}" in text[3]
 
 

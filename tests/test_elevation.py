@@ -17,7 +17,7 @@ from bokeh.models import ColorMapper
 from odc.geo.geobox import GeoBox
 from scipy import ndimage
 
-from glacier_nb import demo, elevation, load, outliers, plots, regions, search, thinning, variograms, voids
+from glacier_nb import basins, demo, elevation, load, outliers, plots, regions, search, thinning, variograms, voids
 
 PIXEL = 30.0
 GRID = GeoBox.from_bbox((500_000, 7_000_000, 509_000, 7_006_000), "EPSG:32633", resolution=PIXEL, tight=True)
@@ -270,7 +270,9 @@ def test_notes_tell_what_the_reader_must_know():
 
 def test_outlines_nearest_to_a_date():
     both = pd.concat([BEFORE.assign(time=pd.Timestamp("2004-01-01")), AFTER.assign(time=pd.Timestamp("2016-01-01"))])
-    assert len(elevation.nearest(both, "2005-08-20")) == 3 and len(elevation.nearest(both, "2015-08-20")) == 2
+    assert len(basins.at(both, "2005-08-20")) == 3 and len(basins.at(both, "2015-08-20")) == 2
+    own = BEFORE.assign(time=pd.to_datetime(["2001-01-01", "2005-01-01", "2009-01-01"]))  # an inventory: each its own
+    assert len(basins.at(own, "2005-08-20")) == 3
 
 
 # real models
@@ -331,7 +333,7 @@ def test_the_demo_region_loses_what_it_truly_lost(region):
     grid, items = regions.geobox(place, 30.0), search.scenes(place.bbox, None, "cop-dem-glo-30", provider)
     dems = [load.elevation(items, grid, day, provider).compute() for day in ("2017-08-21", "2025-08-21")]
     known = gpd.read_parquet(region / "truth" / "outlines.parquet")
-    sides = [elevation.nearest(known, layer.attrs["time"]) for layer in dems]
+    sides = [basins.at(known, layer.attrs["time"]) for layer in dems]
     dems[1], shift = elevation.coregister(dems[1], dems[0], elevation.stable(dems[0], *sides))
     assert max(abs(shift.x), abs(shift.y)) < 1.0  # made without a shift
     found = elevation.change(elevation.screen(elevation.difference(*dems, *sides))).set_index("rgi_id")

@@ -1,0 +1,67 @@
+"""Late summers of a place: images, radar and elevation on one grid, as systems take them and as they learn."""
+
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
+
+import geopandas as gpd
+import xarray as xr
+from odc.geo.geobox import GeoBox
+
+from glacier_nb import basins, composite, features, labels, load, search, systems
+from glacier_nb.labels import Sample
+from glacier_nb.systems import System
+
+
+def scenes(
+    bbox: Sequence[float],
+    years: Sequence[int],
+    geobox: GeoBox,
+    provider: str = "planetary-computer",
+    months: Sequence[int] = (),
+    terrain: str = "cop-dem-glo-30",
+    optical: str = "sentinel-2-l2a",
+    radar: str = "sentinel-1-rtc",
+    max_cloud: float = 70,
+) -> Iterator[xr.Dataset]:
+    """One scene (y, x) for each of `years`, lazy: bands and clear, elevation (m), dh_dt (m a-1), vv and vh (power).
+
+    bbox: west, south, east, north in degrees. months: of the scenes to use; none: late summer of the hemisphere. What
+    the place has not (a second date of elevation, radar in that year) is left out; see `composite.late_summer` for
+    attrs. LookupError: no optical scene, or no elevation.
+    """
+    months = list(months) or (composite.NORTH if bbox[1] > 0 else composite.SOUTH)
+    images = load.stack(
+        search.scenes(bbox, years, optical, provider, max_cloud=max_cloud, months=months), geobox, provider=provider
+    )
+    heights = search.scenes(bbox, None, terrain, provider)
+    ground = {"elevation": load.elevation(heights, geobox, provider=provider)}
+    with contextlib.suppress(ValueError):  # one date of elevation: no dh/dt
+        ground["dh_dt"] = load.elevation_rate(heights, geobox, provider=provider)
+    waves = None
+    with contextlib.suppress(LookupError):  # no radar here
+        waves = load.cube(search.scenes(bbox, years, radar, provider, months=months), geobox, provider=provider)
+    for year in years:
+        scene = composite.late_summer(images, year, months).assign(ground)
+        with contextlib.suppress(LookupError, TypeError):  # a year without radar
+            scene = scene.assign(composite.average(waves, year)[["vv", "vh"]])
+        yield scene
+
+
+def samples(system: str | System, scenes: Mapping[str, xr.Dataset], outlines: gpd.GeoDataFrame) -> list[Sample]:
+    """Scenes with outlines drawn on them, for `train.fit`: one a scene, named by its key, float32, in memory.
+
+    outlines: of any dates (time), on each scene those of `basins.at` its date. An optional input that a scene has not
+    is unknown (NaN) there. LookupError: another input is missing. ValueError as in `labels.of_outlines`.
+    """
+    system, found = systems.find(system), []
+    for name, scene in scenes.items():
+        there = [one for one in system.inputs if one in systems.layers(system, scene)]
+        if missing := [one for one in system.inputs if one not in there and one not in system.optional]:
+            raise LookupError(
+                f"{system.name} needs {', '.join(missing)}, which {name} of {scene.attrs['sensor']} has not"
+            )
+        stack = features.stack(scene, there).reindex(feature=list(system.inputs)).astype("float32").compute()
+        mine = basins.at(outlines, scene.attrs["time"])
+        sample = labels.of_outlines(stack, mine, system.zones, name, time=scene.attrs["time"][:10])
+        found.append(sample)
+    return found
