@@ -136,9 +136,10 @@ def at(outlines: gpd.GeoDataFrame, day: str) -> gpd.GeoDataFrame:
     """
     if "time" not in outlines or outlines["time"].isna().all():
         return outlines
+    outlines = outlines.reset_index(drop=True)
     days = pd.to_datetime(outlines["time"], utc=True).dt.tz_localize(None)
     away = (days - pd.Timestamp(day).tz_localize(None)).abs()
-    dates, glaciers = days.groupby(days).transform("size"), outlines["rgi_id"].nunique()
-    if (whole := 2 * dates >= glaciers).any():
+    whole = 2 * days.groupby(days).transform("size") >= outlines["rgi_id"].nunique()
+    if whole.any():
         return outlines[days == days[away.where(whole).idxmin()]]
     return outlines.loc[away.groupby(outlines["rgi_id"]).idxmin()]
