@@ -48,7 +48,7 @@ SYSTEM = systems.System(
 SMALL = dataclasses.replace(
     SYSTEM, name="small", network=functools.partial(Smp, terms={"zones": 6}, encoder="resnet18")
 )
-WINDOW, HALO, BATCH = 256, 32, 4
+WINDOW, HALO, BATCH = 256, 32, 16 if torch.cuda.is_available() else 1
 
 
 def scene(folder: pathlib.Path, side: int) -> None:

@@ -68,15 +68,15 @@ def docstring(app, what, name, obj, options, lines) -> None:
 
 
 def notebooks(app, config) -> None:
-    """The suite's notebooks beside these pages, each with a picture of its answer and the link that opens it live."""
+    """The suite's notebooks beside these pages, each with the link that opens it live."""
     folder = ROOT / "docs" / "notebooks"
     folder.mkdir(exist_ok=True)
     for path in sorted((ROOT / "notebooks").glob("*.ipynb")):
         book = json.loads(path.read_text())
         live = f"https://mybinder.org/v2/gh/{REPOSITORY.removeprefix('https://github.com/')}/HEAD"
         text = f"[Open it live on Binder]({live}?urlpath=lab/tree/notebooks/{path.name})"
-        if (ROOT / "docs" / "gallery" / f"{path.stem}.webp").exists():
-            text += f"\n\n![The main plot of {path.stem}](../gallery/{path.stem}.webp)"
+        opening = book["cells"][0]
+        opening["source"] = "".join(opening["source"]).replace("](../docs/gallery/", "](../gallery/")
         book["cells"].insert(1, {"cell_type": "markdown", "id": "live", "metadata": {}, "source": text})
         (folder / path.name).write_text(json.dumps(book))
 

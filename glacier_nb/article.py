@@ -26,6 +26,9 @@ LIVE = "panel.models."
 LABELS = {"parameters": "Parameters", "injected-parameters": "Parameters of this run"}
 """What a code cell of a tag is called; all others are "Code"."""
 
+BESIDE = re.compile(r"!\[[^]]*\]\(\.\./[^)]*\)")
+"""A picture that lies beside the notebooks, as the one under each question: the page has the figures themselves."""
+
 LOADER = """<script>
 for (const script of document.querySelectorAll("script.docs")) {
   const {docs, items} = JSON.parse(script.textContent)
@@ -47,7 +50,7 @@ def write(ran: nbformat.NotebookNode, path: str | os.PathLike) -> pathlib.Path:
     title, opening = "Notebook", ""
     if cells and cells[0].cell_type == "markdown":
         first, _, rest = cells.pop(0).source.partition("\n")
-        title, opening = first.lstrip("# ").strip(), markdown(rest)
+        title, opening = first.lstrip("# ").strip(), markdown(BESIDE.sub("", rest))
     body = f"<div class=prose>{opening}</div>\n" + "".join(piece for cell in cells for piece in _cell(cell))
     scripts = ""
     if "<script type=application/json class=docs>" in body:

@@ -258,7 +258,8 @@ def ranking(table: pd.DataFrame, score: str, label: str = "", width: int = 460, 
     )  # fmt: skip
     costs = hv.Scatter(rows, "seconds", [score, "system", "millions"]).opts(
         size=10, color=maps.LATER, tools=["hover"], width=width, height=height, xlabel="Seconds a training",
-        ylabel=label, hover_tooltips=[*tips, ("training", "@seconds{0} s"), ("parameters", "@millions{0.00} million")],
+        ylabel=label, padding=(0.3, 0.1),
+        hover_tooltips=[*tips, ("training", "@seconds{0} s"), ("parameters", "@millions{0.00} million")],
         title="Accuracy against cost",
     )  # fmt: skip
     names = hv.Labels(rows, ["seconds", score], "system").opts(

@@ -1,0 +1,67 @@
+"""The notebooks that the demo's tour leaves out run on its region, small; their answers are near what is true."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from glacier_nb import batch, demo, splits, weights
+
+SMALL = {
+    "05_elevation_change": {},
+    "06_train_a_system": {"years": [2025], "steps": 60},
+    "07_compare_systems": {"years": [2025], "names": ["extent-demo", "ndsi"], "steps": 8},
+}
+
+
+@pytest.fixture(scope="module")
+def ran(region, tmp_path_factory):
+    """A folder with one folder for each notebook, and its page."""
+    out = tmp_path_factory.mktemp("suite")
+    for name, more in SMALL.items():
+        given = {"region": "demo", "provider": demo.provider("demo", 7), "seed": 7, "out": str(out / name)}
+        batch.notebook(name, given | more, out, progress=False)
+    return out
+
+
+def answer(ran, name):
+    """What a notebook found, and how it was made."""
+    return json.loads((ran / name / "manifest.json").read_text())
+
+
+def test_elevation_change_is_the_true_one(ran):
+    found = answer(ran, "05_elevation_change")["answer"]
+    assert found["mass_balance_lower_m_we_a"] < found["mass_balance_m_we_a"] < found["mass_balance_upper_m_we_a"] < 0
+
+
+def test_training_leaves_weights_that_know_what_they_learnt_from(ran):
+    folder, name = ran / "06_train_a_system", "extent-demo"
+    row = weights.find(str(folder / f"{name}.safetensors"))
+    split = splits.read(folder / "split.json")
+    assert row.card["split"] == split.sha256 and row.card["fold"] == 0 and 0 not in row.card["learnt_from"]
+    scores = pd.read_csv(folder / "scores.csv").set_index("system")
+    assert scores.index.tolist() == [name, "ndsi"]
+    assert 0.2 < scores.iou[name] <= 1 and answer(ran, "06_train_a_system")["answer"]["iou"] == pytest.approx(
+        scores.iou[name]
+    )
+
+
+def test_comparison_scores_all_on_the_same_ground(ran):
+    folder = ran / "07_compare_systems"
+    scenes, table = pd.read_csv(folder / "scenes.csv"), pd.read_csv(folder / "table.csv").set_index("system")
+    by = {name: some.sort_values("name") for name, some in scenes.groupby("system")}
+    assert by["ndsi"]["name"].tolist() == by["extent-demo"]["name"].tolist() == ["2025, fold 0", "2025, fold 1"]
+    assert set(table.index) == set(by) and table.steps["ndsi"] == 0 and table.steps["extent-demo"] == 8
+    for name, some in by.items():
+        assert table.one_less_iou[name] == pytest.approx(some.one_less_iou.mean())
+        assert table.low[name] <= table.one_less_iou[name] <= table.high[name]
+    assert table.to_best.iloc[0] == 0 and np.all(table.to_best >= 0)
+
+
+@pytest.mark.browser
+def test_their_pages_open_in_silence(ran, opened):
+    pages = sorted(ran.rglob("*.html"))
+    assert len(pages) == 2 * len(SMALL)
+    for path in pages:
+        assert opened(path).title(), path.name
