@@ -68,7 +68,7 @@ def docstring(app, what, name, obj, options, lines) -> None:
 
 
 def notebooks(app, config) -> None:
-    """The suite's notebooks beside these pages, each with the link that opens it live."""
+    """The suite's notebooks beside these pages, each with the link that opens it live, and their index."""
     folder = ROOT / "docs" / "notebooks"
     folder.mkdir(exist_ok=True)
     for path in sorted((ROOT / "notebooks").glob("*.ipynb")):
@@ -79,6 +79,9 @@ def notebooks(app, config) -> None:
         opening["source"] = "".join(opening["source"]).replace("](../docs/gallery/", "](../gallery/")
         book["cells"].insert(1, {"cell_type": "markdown", "id": "live", "metadata": {}, "source": text})
         (folder / path.name).write_text(json.dumps(book))
+    names = "\n".join(sorted(path.stem for path in (ROOT / "notebooks").glob("*.ipynb")))
+    text = "The suite in reading order: each asks one question and answers it with a number and its interval."
+    (folder / "index.md").write_text(f"# Notebooks\n\n{text}\n\n```{{toctree}}\n:maxdepth: 1\n\n{names}\n```\n")
 
 
 def reference(app, config) -> None:
