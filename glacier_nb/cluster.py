@@ -51,7 +51,7 @@ def cores() -> int:
 
 @contextlib.contextmanager
 def client(
-    where: str = "local",
+    where: str = "",
     workers: int = 1,
     threads: int = 2,
     memory: str | None = "auto",
@@ -60,14 +60,16 @@ def client(
 ) -> Iterator[distributed.Client]:
     """A `distributed.Client`, its dashboard's address printed, closed at the end of the block.
 
-    where: "local" starts `workers` processes of `threads` threads here (no more than `cores()` in all, but one each)
-    with `memory` each, and stops them at the end; "cuda" one process for each GPU here; "gateway" a cluster of
-    `workers` by dask-gateway, as a JupyterHub has it set up; "slurm" as many jobs by dask-jobqueue; an address
-    (tcp://..., tls://..., ws://...) joins a cluster that somebody else runs, and leaves it running. options go to
-    `dask_gateway.Gateway` (address, proxy_address, auth) and its clusters, or to the cluster's class. timeout: seconds
-    to wait for a scheduler, and for a gateway's first worker ten times that. ValueError: none of these. LookupError:
-    a library that is not installed. ConnectionError: nobody answers there.
+    where: "" is "gateway" where one is set up, as a JupyterHub does (DASK_GATEWAY__ADDRESS), else "local". "local"
+    starts `workers` processes of `threads` threads here (no more than `cores()` in all, but one each) with `memory`
+    each, and stops them at the end; "cuda" one process for each GPU here; "gateway" a cluster of `workers` by
+    dask-gateway, as a JupyterHub has it set up; "slurm" as many jobs by dask-jobqueue; an address (tcp://...,
+    tls://..., ws://...) joins a cluster that somebody else runs, and leaves it running. options go to
+    `dask_gateway.Gateway` (address, proxy_address, auth) and its clusters, or to the cluster's class. timeout:
+    seconds to wait for a scheduler, and for a gateway's first worker ten times that. ValueError: none of these.
+    LookupError: a library that is not installed. ConnectionError: nobody answers there.
     """
+    where = where or ("gateway" if dask.config.get("gateway.address", None) else "local")
     if where not in STARTS and "://" not in where:
         known = ", ".join(repr(name) for name in STARTS)
         raise ValueError(

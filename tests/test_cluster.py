@@ -10,6 +10,7 @@ import sys
 import time
 import urllib.request
 
+import dask
 import distributed
 import numpy as np
 import pytest
@@ -132,6 +133,21 @@ def test_a_hub_gives_what_this_process_gives(gateway, tmp_path):
         assert session.submit(sum, [1, 2]).result() == 3
         there = predict.zones(layers.chunk(y=64, x=64), SYSTEM, trained, session, window=96, halo=30, progress=False)
     np.testing.assert_allclose(there, here, atol=1e-5)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+def test_on_a_hub_the_gateway_is_found_and_its_cluster_is_gone_after_an_error(gateway):
+    import dask_gateway
+
+    known = {"gateway.address": gateway["address"], "gateway.auth.type": "basic"}  # as DASK_GATEWAY__ADDRESS sets it
+    known["gateway.auth.kwargs"] = {"username": "reader", "password": gateway["auth"].password}
+    with dask.config.set(known):
+        with pytest.raises(ZeroDivisionError), cluster.client(workers=1, timeout=30) as session:
+            assert session.scheduler.address.startswith("gateway://")
+            raise ZeroDivisionError
+        with dask_gateway.Gateway() as hub:
+            assert not hub.list_clusters()
 
 
 def test_a_job_for_slurm_says_what_it_needs():
