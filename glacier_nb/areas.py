@@ -36,7 +36,7 @@ def glaciers(
     base: xr.Dataset | None = None,
     limit: float | None = None,
     title: str | None = None,
-    width: int = 480,
+    width: int = 470,
 ) -> hv.Layout:
     """Each glacier in the colour of its rate of area change, and beside it the areas over time; each picks the other.
 

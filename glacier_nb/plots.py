@@ -106,7 +106,7 @@ def before_after(
     outlines_a: gpd.GeoDataFrame,
     outlines_b: gpd.GeoDataFrame,
     bands: Iterable[str] | None = None,
-    width: int = 480,
+    width: int = 470,
 ) -> hv.Layout:
     """Two scenes that pan and zoom together, in one stretch: left the earlier with its outlines, right the later.
 
