@@ -115,19 +115,25 @@ def _gateway(workers: int, threads: int, memory: str | None, **options) -> Itera
     named = {
         name: options.pop(name) for name in ("address", "proxy_address", "public_address", "auth") if name in options
     }
+    made = []
     with contextlib.ExitStack() as opened:
+        opened.callback(_quiet, made)
         try:
-            gateway = opened.enter_context(library.Gateway(**named))
-            cluster = opened.enter_context(gateway.new_cluster(shutdown_on_close=True, **options))
+            made.append(opened.enter_context(library.Gateway(**named)))
+            made.append(opened.enter_context(made[0].new_cluster(shutdown_on_close=True, **options)))
         except (OSError, TimeoutError, ValueError, library.GatewayClusterError) as error:
             told = str(error).strip()
             raise ConnectionError(
                 f"no cluster from the gateway {named.get('address', '')}: {told}; start one"
             ) from None
-        cluster.scale(workers)
-        yield cluster
-    for closed in (cluster.gateway, gateway):  # else it closes a second time when it is collected, and complains
-        vars(closed).pop("_loop_runner", None)
+        made[1].scale(workers)
+        yield made[1]
+
+
+def _quiet(made: list) -> None:
+    """A closed gateway, or a cluster's own, would close again when it is collected, and complain: not these."""
+    for one in made:
+        vars(getattr(one, "gateway", one)).pop("_loop_runner", None)
 
 
 def slurm(workers: int = 1, threads: int = 2, memory: str | None = "8GiB", **options):

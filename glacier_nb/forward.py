@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from glacier_nb import cluster, ensembles, networks, systems
+from glacier_nb import ensembles, networks, systems
 from glacier_nb import weights as trained
 from glacier_nb.jobs import PRECISIONS, Job
 from glacier_nb.windows import Block
@@ -175,8 +175,7 @@ def block(slab: np.ndarray, piece: Block, job: Job, threads: int) -> Done:
 
 
 def _give_back() -> None:
-    """Give unused memory back, the device's and this process's."""
-    cluster.trim()
+    """Give the device's unused memory back."""
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
 

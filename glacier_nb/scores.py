@@ -43,6 +43,12 @@ def chances(system: System, path: Paths | None, sample: Sample, cleaned: bool = 
     return np.asarray(found)
 
 
+def known(sample: Sample, chance: np.ndarray) -> np.ndarray:
+    """Pixels (y, x; bool) that count in a score: `within`, of a known truth, and with a probability (zone, y, x)."""
+    seen = (np.asarray(sample.truth) != labels.UNSEEN) & ~np.isnan(chance[0])
+    return seen if sample.within is None else seen & np.asarray(sample.within)
+
+
 def zones(system: str | System, path: Paths, samples: Sequence[Sample], cleaned: bool = False) -> dict:
     """How weights map whole scenes: IoU of each zone over all of them, and percent error of the ice area in each.
 
@@ -52,10 +58,8 @@ def zones(system: str | System, path: Paths, samples: Sequence[Sample], cleaned:
     both, either, errors = np.zeros(len(system.zones)), np.zeros(len(system.zones)), {}
     ice = [number for number, zone in enumerate(system.zones) if zone in clean.ICE]
     for sample in samples:
-        found = chances(system, path, sample, cleaned)
-        truth = np.asarray(sample.truth)
-        seen = (truth != labels.UNSEEN) & ~np.isnan(found[0])
-        seen &= True if sample.within is None else np.asarray(sample.within)
+        found, truth = chances(system, path, sample, cleaned), np.asarray(sample.truth)
+        seen = known(sample, found)
         guess, true = found.argmax(axis=0)[seen], truth[seen]
         for zone in range(len(system.zones)):
             both[zone] += ((guess == zone) & (true == zone)).sum()
@@ -76,8 +80,7 @@ def ice(system: str | System, path: Paths | None, samples: Sequence[Sample], cle
     kinds = [number for number, zone in enumerate(system.zones) if zone in clean.ICE]
     for sample in samples:
         chance, truth = chances(system, path, sample, cleaned), np.asarray(sample.truth)
-        seen = (truth != labels.UNSEEN) & ~np.isnan(chance[0])
-        seen &= True if sample.within is None else np.asarray(sample.within)
+        seen = known(sample, chance)
         guess, true = (np.isin(zones[seen], kinds) for zones in (chance.argmax(axis=0), truth))
         rows.append({
             "name": sample.name, "missed": not guess.any(), "one_less_iou": 1 - metrics.iou(guess, true),

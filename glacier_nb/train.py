@@ -202,9 +202,8 @@ def calibrate(path: str | os.PathLike, validation: Sequence[Sample], system: str
     ice = [number for number, zone in enumerate(system.zones) if zone in clean.ICE]
     chance, true = [], []
     for sample in validation:
-        found = scores.chances(system, path, sample)[ice].sum(axis=0).clip(0, 1)
-        seen = (np.asarray(sample.truth) != labels.UNSEEN) & ~np.isnan(found)
-        seen &= True if sample.within is None else np.asarray(sample.within)
+        found = scores.chances(system, path, sample)[ice]
+        seen, found = scores.known(sample, found), found.sum(axis=0).clip(0, 1)
         chance.append(found[seen])
         true.append(np.isin(np.asarray(sample.truth)[seen], ice))
     warmth = uncertainty.temperature(np.concatenate(chance), np.concatenate(true))

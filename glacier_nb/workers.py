@@ -109,7 +109,14 @@ def _there(layers: xr.DataArray, job: Job, pieces: Sequence[Block], client: dist
         for _, future in waiting:
             future.cancel()
         with contextlib.suppress(OSError, TimeoutError):
-            client.run(forward.forget, job.key, on_error="ignore")
+            client.run(_forget, job.key, on_error="ignore")
+        cluster.trim()
+
+
+def _forget(key: str) -> None:
+    """Free a job's networks on a worker, and give its memory back: it serves runs to come, with other needs."""
+    forward.forget(key)
+    cluster.trim()
 
 
 def _on_worker(job: Job, beside: dict[str, int], parts: list[np.ndarray], targets: list, piece: Block) -> Done:

@@ -148,6 +148,7 @@ def test_on_a_hub_the_gateway_is_found_and_its_cluster_is_gone_after_an_error(ga
             raise ZeroDivisionError
         with dask_gateway.Gateway() as hub:
             assert not hub.list_clusters()
+    vars(hub).pop("_loop_runner", None)  # else it closes a second time when it is collected
 
 
 def test_a_job_for_slurm_says_what_it_needs():
