@@ -152,7 +152,7 @@ def _extent_score(system: System, path: pathlib.Path, samples: Sequence[Sample])
 BENCHES = {
     "fronts": Bench(
         _front_samples, _front_parts, _front_ready, _front_fits, _front_score, "mean_px",
-        ("mohajerani2019", "caffe_fronts", "zhang2021"),
+        ("mohajerani2019", "fronts-landsat", "caffe_fronts"),
     ),
     "extent": Bench(
         _extent_samples, lambda samples: {"landscape": splits.by_group(samples)},
@@ -188,6 +188,9 @@ def run(name: str, arguments: argparse.Namespace) -> None:
         system = bench.ready(systems.find(system_name))
         samples = bench.samples(system, arguments.folder)
         parts = bench.parts(samples)
+        if unknown := set(arguments.splits or ()) - set(parts):
+            raise ValueError(f"no split {', '.join(sorted(unknown))}: {name} has {', '.join(parts)}")
+        parts = {part: parts[part] for part in arguments.splits or parts}
         minutes = arguments.minutes or MINUTES[arguments.tier]
         steps = arguments.steps or budget(system, minutes, out / f"{name}-{system_name}.json")
         for split_name, fold, seed in tqdm(list(jobs(parts, arguments.seeds)), desc=system_name, unit="training"):
@@ -284,6 +287,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--tier", choices=tuple(MINUTES), default="cpu")
     parser.add_argument("--systems", nargs="+", help="these alone")
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--splits", nargs="+", help="fronts: glacier, random; extent: landscape; all unless given")
     parser.add_argument("--minutes", type=float, help="of each training, instead of the tier's")
     parser.add_argument("--steps", type=int, help="of each training, instead of minutes")
     parser.add_argument("--counts", type=int, nargs="+", default=[0, 3, 5, 10], help="adapt: labelled scenes")

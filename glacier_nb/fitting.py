@@ -160,7 +160,7 @@ def _run(
     rates = [group["lr"] * asked.rate for group in optimiser.param_groups]
     network, optimiser = fabric.setup(network, optimiser)
     cuts = functools.partial(patches.batches, system, mean=told["mean"], std=told["std"])
-    watch = cuts(validation or samples, rng=np.random.default_rng(told["seed"] + 1), forget=0.0)
+    watch = cuts(validation or samples, rng=np.random.default_rng(told["seed"] + 1), forget=0.0, augmented=False)
     watched = [fabric.to_device(next(watch)) for _ in range(max(1, 64 // recipe.batch))]
     every = max(1, steps // told["validations"])
     memory = checkpoints.read(asked.checkpoint, told, network, optimiser, fabric)

@@ -70,6 +70,15 @@ def _balanced(scores: Tensor, true: Tensor, weight: Tensor) -> Tensor:
     return (values * weight).sum() / weight.expand_as(values).sum().clamp(min=1e-6)
 
 
+def front_cross_entropy(edge: Tensor, front: Tensor, front_weight: float) -> Tensor:
+    """Cross entropy of a front, whose pixels weigh `front_weight` times as much, on every pixel.
+
+    Seen or not: where nobody says what lies on either side, the label still says that no front is there.
+    """
+    values = functional.binary_cross_entropy_with_logits(edge[:, 0], front.to(edge), reduction="none")
+    return (values * torch.where(front.bool(), front_weight, 1.0)).mean()
+
+
 def near_front(edge: Tensor, front: Tensor, seen: Tensor, wide: int = 5, beyond: float = 0.1) -> Tensor:
     """1 - Dice of a front widened to `wide` pixels; what is found far off it weighs `beyond`, the middle of it 1.
 

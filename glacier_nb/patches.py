@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import torch
 
-from glacier_nb import labels, networks, systems
+from glacier_nb import augment, labels, networks, systems
 from glacier_nb.labels import UNSEEN, Sample
 from glacier_nb.systems import System
 
@@ -55,14 +55,15 @@ def batches(
     std: Sequence[float],
     forget: float,
     start: int = 0,
+    augmented: bool = True,
 ) -> Iterator[dict[str, torch.Tensor]]:
     """Endless batches: x (batch, channel, y, x) normalised, 0 for what is unseen; truth, seen, front as in `losses`.
 
     Half of the cuts lie about a pixel of a zone (or of a front) drawn evenly, and of a glacier drawn evenly among those
     that have it; the others anywhere. None holds a pixel that is not `within`. Each optional input is left out with
-    probability `forget`, and all of them together as often. The recipe's symmetries are drawn from. cuts: (sample, top,
-    left) of each. rng: or seeds, of which each batch is drawn anew: the first is then number `start`.
-    ValueError: no sample has a pixel whose zone is known.
+    probability `forget`, and all of them together as often. One of the recipe's symmetries is drawn and, where
+    `augmented`, its augmentation. cuts: (sample, top, left) of each. rng: or seeds, of which each batch is drawn anew:
+    the first is then number `start`. ValueError: no sample has a pixel whose zone is known.
     """
     seeds = None if isinstance(rng, np.random.Generator) else tuple(rng)
     recipe, side = system.recipe, system.recipe.patch
@@ -99,10 +100,11 @@ def batches(
             values[~np.isfinite(values)] = 0
             front = np.zeros_like(seen) if sample.front is None else np.asarray(sample.front[cut], bool)
             turn = int(rng.choice(recipe.symmetries))
-            parts = (values, truth.astype("int64"), seen, front)
-            batch.append([networks.symmetry(torch.from_numpy(part), turn) for part in parts])
+            parts = {"x": values, "truth": truth.astype("int64"), "seen": seen, "front": front}
+            parts = {name: networks.symmetry(torch.from_numpy(part), turn) for name, part in parts.items()}
+            batch.append(augment.applied(recipe.augment if augmented else (), parts, rng))
             cuts.append((number, top, left))
-        found = dict(zip(("x", "truth", "seen", "front"), map(torch.stack, zip(*batch, strict=True)), strict=True))
+        found = {name: torch.stack([parts[name] for parts in batch]) for name in batch[0]}
         yield found | {"cuts": torch.tensor(cuts)}
         start += 1
 

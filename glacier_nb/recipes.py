@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Adam
 
+from glacier_nb import augment as augmentation
 from glacier_nb import losses, vectorize
 from glacier_nb.clean import Steps
 
@@ -22,7 +23,8 @@ class Recipe:
     patch: side of a training cut in pixels. batch: cuts per step. epochs: times the training area is gone through.
     optimiser: takes the parameters. schedule: factor on the learning rate from the share of the training done and
     the validation losses so far (None: constant). symmetries: which of `networks.symmetry` are drawn from. clip: most
-    that the norm of all gradients may be. accumulate: batches whose gradients make one step.
+    that the norm of all gradients may be. accumulate: batches whose gradients make one step. augment: what a cut is put
+    through after that, steps of `augment` with their probability.
     """
 
     patch: int = 256
@@ -33,6 +35,7 @@ class Recipe:
     symmetries: tuple[int, ...] = (0,)
     clip: float | None = None
     accumulate: int = 1
+    augment: augmentation.Steps = ()
 
 
 @dataclasses.dataclass(frozen=True)

@@ -2,7 +2,6 @@
 
 import collections
 import concurrent.futures
-import contextlib
 import itertools
 import pathlib
 import tempfile
@@ -57,7 +56,7 @@ class Slabs:
         slab = np.empty((self.layers.shape[0], height, width), dtype="float32")
         for place in _places(self._bounds, extent):
             target, source = _overlap(self._bounds, extent, place)
-            slab[:, *target] = self._chunk(place)[:, *source]
+            slab[:, *target] = _opened(self._chunk(place))[:, *source]
             self._done(place)
         return slab
 
@@ -67,8 +66,8 @@ class Slabs:
         if self._folder is not None:
             self._folder.cleanup()
 
-    def _chunk(self, place: tuple[int, int]) -> np.ndarray:
-        """A chunk, computed by the first who asks."""
+    def _chunk(self, place: tuple[int, int]) -> np.ndarray | pathlib.Path:
+        """A chunk, computed by the first who asks, or where it lies on disk."""
         with self._lock:
             mine = place not in self._chunks
             found = self._chunks.setdefault(place, concurrent.futures.Future())
@@ -88,23 +87,23 @@ class Slabs:
         with self._lock:
             self._waiting[place] -= 1
             if not self._waiting[place]:
-                del self._chunks[place]
+                gone = self._chunks.pop(place).result()
+                if isinstance(gone, pathlib.Path):
+                    gone.unlink()
             held = {k: f.result() for k, f in self._chunks.items() if f.done() and not f.exception()}
-            held = {k: chunk for k, chunk in held.items() if not isinstance(chunk, np.memmap)}
+            held = {k: chunk for k, chunk in held.items() if isinstance(chunk, np.ndarray)}
             while sum(chunk.nbytes for chunk in held.values()) > self.keep:
                 first = min(held)
                 self._chunks[first] = self._spilled(first, held.pop(first))
 
     def _spilled(self, place: tuple[int, int], chunk: np.ndarray) -> concurrent.futures.Future:
-        """A chunk on disk, of which only what is looked at comes back to memory."""
+        """A chunk on disk: mapped for the moment of a look alone, since what stays mapped counts as memory."""
         if self._folder is None:
             self._folder = tempfile.TemporaryDirectory(prefix="glacier_nb-")
         path = pathlib.Path(self._folder.name) / f"{place[0]}-{place[1]}.npy"
         np.save(path, chunk)
         found: concurrent.futures.Future = concurrent.futures.Future()
-        found.set_result(np.load(path, mmap_mode="r"))
-        with contextlib.suppress(OSError):  # where an open file can lose its name, it goes with its last reader
-            path.unlink()
+        found.set_result(path)
         return found
 
 
@@ -167,6 +166,10 @@ def joined(parts: Sequence[np.ndarray], targets: Sequence[Extent]) -> np.ndarray
     for part, target in zip(parts, targets, strict=True):
         slab[:, *target] = part
     return slab
+
+
+def _opened(chunk: np.ndarray | pathlib.Path) -> np.ndarray:
+    return np.load(chunk, mmap_mode="r") if isinstance(chunk, pathlib.Path) else chunk
 
 
 def _cut(chunk: np.ndarray, place: Extent) -> np.ndarray:

@@ -4,6 +4,7 @@ import contextlib
 from collections.abc import Iterator, Mapping, Sequence
 
 import geopandas as gpd
+import pystac
 import xarray as xr
 from odc.geo.geobox import GeoBox
 
@@ -12,39 +13,55 @@ from glacier_nb.labels import Sample
 from glacier_nb.systems import System
 
 
-def scenes(
+def items(
     bbox: Sequence[float],
     years: Sequence[int],
-    geobox: GeoBox,
     provider: str = "planetary-computer",
     months: Sequence[int] = (),
     terrain: str = "cop-dem-glo-30",
     optical: str = "sentinel-2-l2a",
     radar: str = "sentinel-1-rtc",
     max_cloud: float = 70,
-) -> Iterator[xr.Dataset]:
-    """One scene (y, x) for each of `years`, lazy: bands and clear, elevation (m), dh_dt (m a-1), vv and vh (power).
+) -> dict[str, list[pystac.Item]]:
+    """What `scenes` reads: items by "optical", "terrain" and "radar" (empty where the place has none in those months).
 
-    bbox: west, south, east, north in degrees. months: of the scenes to use; none: late summer of the hemisphere. What
-    the place has not (a second date of elevation, radar in that year) is left out; see `composite.late_summer` for
-    attrs. LookupError: no optical scene, or no elevation.
+    bbox: west, south, east, north in degrees. months: of the scenes to use; none: late summer of the hemisphere.
+    LookupError: no optical scene, or no elevation.
     """
     months = list(months) or (composite.NORTH if bbox[1] > 0 else composite.SOUTH)
-    images = load.stack(
-        search.scenes(bbox, years, optical, provider, max_cloud=max_cloud, months=months), geobox, provider=provider
-    )
-    heights = search.scenes(bbox, None, terrain, provider)
-    ground = {"elevation": load.elevation(heights, geobox, provider=provider)}
-    with contextlib.suppress(ValueError):  # one date of elevation: no dh/dt
-        ground["dh_dt"] = load.elevation_rate(heights, geobox, provider=provider)
-    waves = None
+    found = {
+        "optical": search.scenes(bbox, years, optical, provider, max_cloud=max_cloud, months=months),
+        "terrain": search.scenes(bbox, None, terrain, provider),
+        "radar": [],
+    }
     with contextlib.suppress(LookupError):  # no radar here
-        waves = load.cube(search.scenes(bbox, years, radar, provider, months=months), geobox, provider=provider)
+        found["radar"] = search.scenes(bbox, years, radar, provider, months=months)
+    return found
+
+
+def scenes(
+    items: Mapping[str, Sequence[pystac.Item]],
+    years: Sequence[int],
+    geobox: GeoBox,
+    provider: str = "planetary-computer",
+    months: Sequence[int] = (),
+) -> Iterator[tuple[int, xr.Dataset]]:
+    """Each of `years` with its scene (y, x), lazy: bands and clear, elevation (m), dh_dt (m a-1), vv and vh (power).
+
+    items, months: as in `items`. What the place has not (a second date of elevation, radar in that year) is left out;
+    see `composite.late_summer` for attrs. LookupError: a year without an optical scene.
+    """
+    images = load.stack(items["optical"], geobox, provider=provider)
+    ground = {"elevation": load.elevation(items["terrain"], geobox, provider=provider)}
+    with contextlib.suppress(ValueError):  # one date of elevation: no dh/dt
+        ground["dh_dt"] = load.elevation_rate(items["terrain"], geobox, provider=provider)
+    waves = load.cube(items["radar"], geobox, provider=provider) if items["radar"] else None
     for year in years:
-        scene = composite.late_summer(images, year, months).assign(ground)
-        with contextlib.suppress(LookupError, TypeError):  # a year without radar
-            scene = scene.assign(composite.average(waves, year)[["vv", "vh"]])
-        yield scene
+        scene = composite.late_summer(images, year, months or None).assign(ground)
+        if waves is not None:
+            with contextlib.suppress(LookupError):  # a year without radar
+                scene = scene.assign(composite.average(waves, year)[["vv", "vh"]])
+        yield year, scene
 
 
 def samples(system: str | System, scenes: Mapping[str, xr.Dataset], outlines: gpd.GeoDataFrame) -> list[Sample]:

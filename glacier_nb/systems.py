@@ -19,6 +19,7 @@ from glacier_nb import (
     systems_change,
     systems_extent,
     systems_front,
+    systems_own,
     systems_rock,
     systems_sensors,
 )
@@ -45,6 +46,7 @@ SYSTEMS = (
     *systems_rock.ROWS,
     *systems_front.ROWS,
     *systems_caffe.ROWS,
+    *systems_own.ROWS,
 )
 """Every system, in the order that tables show them."""
 

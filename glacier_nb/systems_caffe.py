@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from torch import Tensor
 from torch.optim import SGD, Adam, AdamW
 
-from glacier_nb import losses, losses_front, recipes, tracing
+from glacier_nb import augment, losses, losses_front, recipes, tracing
 from glacier_nb.networks import caffe, hooknet, later
 from glacier_nb.recipes import Recipe, System
 
@@ -51,6 +51,7 @@ def shortened(done: float, losses: Sequence[float], share: float, power: float) 
 
 
 _CYCLIC = "one cycle of the learning rate in all, as the number of steps an epoch was not counted"
+_STRENGTH = "how strong brightness, warping and noise are was not read: plain choices"
 _HOOKED = functools.partial(
     System,
     task="front",
@@ -80,9 +81,10 @@ ROWS = (
             schedule=functools.partial(triangle, low=0.2, cycles=1),
             symmetries=TURNED,
             clip=1.0,
+            augment=((augment.toned, 0.1, {}), (augment.warped, 0.1, {}), (augment.noisy, 0.5, {})),
         ),
         trace=WATER_EDGE,
-        departs=f"{_CYCLIC}; without brightness, warping and noise; {_UNAVAILABLE}",
+        departs=f"{_CYCLIC}; {_STRENGTH}; {_UNAVAILABLE}",
         mean=(0.3047126829624176,),
         std=(0.32187142968177795,),
         reference_parameters=19_307_012,
@@ -104,9 +106,10 @@ ROWS = (
             schedule=functools.partial(triangle, low=0.2, cycles=1),
             symmetries=TURNED,
             clip=1.0,
+            augment=((augment.toned, 0.65, {}), (augment.warped, 0.65, {}), (augment.noisy, 0.65, {})),
         ),
         trace=(tracing.ridge, {"threshold": 0.12, "min_length": 750.0, "least": 5}),
-        departs=f"{_CYCLIC}; without brightness, warping and noise",
+        departs=f"{_CYCLIC}; {_STRENGTH}",
         mean=(0.3047126829624176,),
         std=(0.32187142968177795,),
         reference_parameters=19_306_913,

@@ -15,7 +15,6 @@ from glacier_nb.networks.segnet import SegNet
 from glacier_nb.networks.smp import Smp
 from glacier_nb.networks.threshold import BandRatio, Threshold
 from glacier_nb.networks.tian2022 import GatedUNet
-from glacier_nb.networks.unet import UNet
 from glacier_nb.recipes import Recipe, System
 
 GLACIER = ("rock", "glacier")
@@ -74,39 +73,6 @@ ROWS = (
         mean=(0.0,),
         std=(1.0,),
         reference_parameters=0,
-    ),
-    System(
-        name="extent-demo",
-        citation="this project",
-        task="extent",
-        inputs=(
-            *("blue", "green", "red", "nir", "swir16", "swir22", "ndsi"),
-            *("slope", "dh_dt", "vv_db", "vh_db"),
-        ),
-        network=functools.partial(
-            UNet,
-            terms={"zones": 6},
-            widths=(16, 32, 64, 128),
-            norm=True,
-        ),
-        finish=recipes.exclusive_zones,
-        zones=("rock", "glacier", "debris cover", "ocean", "melange", "lake"),
-        loss=((losses.cross_entropy, 1.0, {}), (losses.dice, 0.5, {})),
-        recipe=Recipe(
-            patch=128,
-            batch=16,
-            epochs=4,
-            optimiser=functools.partial(AdamW, lr=3e-3, weight_decay=1e-3),
-            schedule=recipes.one_cycle,
-            symmetries=EIGHT,
-        ),
-        clean=(
-            (clean.specks, {"min_area": 100_000.0, "names": ("melange",)}),
-            (clean.specks, {"min_area": 500_000.0, "names": ("ocean", "melange")}),  # a fjord is larger
-            *TIDY,
-            (clean.holes, {"max_area": 10_000.0}),
-        ),
-        optional=("dh_dt", "vv_db", "vh_db"),
     ),
     System(
         name="glaciernet",

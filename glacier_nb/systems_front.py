@@ -9,10 +9,10 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor
-from torch.optim import SGD, Adam, AdamW
+from torch.optim import SGD, Adam
 
-from glacier_nb import clean, contours, losses, losses_front, recipes, tracing
-from glacier_nb.networks import calfin, cobra, drn, hed_unet, loebel, series
+from glacier_nb import augment, clean, contours, losses, losses_front, recipes, tracing
+from glacier_nb.networks import calfin, cobra, drn, hed_unet, loebel
 from glacier_nb.networks.unet import UNet
 from glacier_nb.recipes import Recipe, System
 
@@ -155,10 +155,15 @@ ROWS = (
             optimiser=functools.partial(Adam, lr=1e-4),
             symmetries=TURNED,
             accumulate=4,
+            augment=(
+                (augment.rotated, 0.5, {"by": (-12, -6, 6, 12)}),
+                (augment.sharpened, 0.2, {}),
+                (augment.noisy, 0.2, {}),
+            ),
         ),
         trace=(tracing.spanning_tree, {"threshold": 0.33}),
-        departs="contrast operators were not read: plain choices; without rotations by 6 and 12 degrees, sharpening,"
-        " noise and the L1 and L2 of 1e-6; batch not read; any window for the nine of 224 pixels, no second look at"
+        departs="contrast operators, how often it turns and how much it sharpens were not read: plain choices; without"
+        " the L1 and L2 of 1e-6; batch not read; any window for the nine of 224 pixels, no second look at"
         " candidate boxes",
         mean=(0.0,) * 3,
         std=(1.0,) * 3,
@@ -232,35 +237,17 @@ ROWS = (
             optimiser=functools.partial(Adam, lr=1e-3, betas=(0.5, 0.99)),
             schedule=functools.partial(warm_cosine, warm=10 / 500, start=1e-4, floor=0.04),
             symmetries=TURNED,
+            augment=((augment.rotated, 1.0, {"most": 15.0}),),
         ),
         trace=(tracing.ridge, {"threshold": 0.5, "min_length": 0.0}),
-        departs="which of CALFIN's channels was not read: the first; without rotations by up to 15 degrees; patches are"
-        " not chosen for one front each; ten Monte-Carlo passes drop half of the features, as in training, not a"
+        departs="which of CALFIN's channels was not read: the first; patches are not chosen"
+        " for one front each; ten Monte-Carlo passes drop half of the features, as in training, not a"
         " fifth, and only where asked for; the maps are drawn from the vertices, and a window without a front shows one"
         " all the same",
         mean=(0.0,),
         std=(1.0,),
         reference_parameters=52_770_464,
         window=256,
-    ),
-    System(
-        name="front-series",
-        citation="this project, after the outlook of Diaconu et al., review chapter",
-        task="front",
-        inputs=("green", "red", "nir", "swir16", "vv_db", "vh_db"),
-        network=functools.partial(series.Series, terms={"zones": 6}),
-        finish=recipes.exclusive_zones,
-        zones=("rock", "glacier", "debris cover", "ocean", "melange", "lake"),
-        loss=((losses.cross_entropy, 1.0, {}), (losses.dice, 0.5, {})),
-        recipe=Recipe(
-            patch=128,
-            batch=4,
-            epochs=20,
-            optimiser=functools.partial(AdamW, lr=3e-3, weight_decay=1e-3),
-            schedule=recipes.one_cycle,
-            symmetries=TURNED,
-        ),
-        optional=("vv_db", "vh_db"),
     ),
 )
 """In the order that tables show them."""

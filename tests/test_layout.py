@@ -11,18 +11,18 @@ PACKAGE = pathlib.Path(__file__).resolve().parents[1] / "glacier_nb"
 FLOORS = (
     {"answers", "corrections", "crs", "furniture", "gates", "gazetteer", "rims"},
     {"basins"},
-    {"blocks", "clean", "cluster", "contours", "coverages", "crossings", "events", "iceflow", "ledger", "losses",
-     "maps", "margins", "metrics", "mount", "namings", "networks", "overpass", "paths", "provenance", "providers",
-     "ranges", "ranks", "readers", "relief", "sensors", "serve", "slabs", "snowline", "spectra", "tables", "tasseled",
-     "truth", "uncertainty", "variograms", "vectorize", "windows"},
+    {"augment", "blocks", "clean", "cluster", "contours", "coverages", "crossings", "events", "iceflow", "ledger",
+     "losses", "maps", "margins", "metrics", "mount", "namings", "networks", "overpass", "paths", "provenance",
+     "providers", "ranges", "ranks", "readers", "relief", "sensors", "serve", "slabs", "snowline", "spectra", "tables",
+     "tasseled", "truth", "uncertainty", "variograms", "vectorize", "windows"},
     {"assembly", "change", "charts", "checkpoints", "comparability", "contrast", "crf", "dems", "drainage", "edits",
      "ensembles", "faults", "files", "labels", "layers", "losses_front", "objects", "optical", "pages", "piecewise",
      "published", "radar", "recipes", "records", "scaling", "screening", "selection", "shadows", "sinks", "spreads",
      "stored", "synthetic", "terminus", "terrain", "textures", "tracing", "voids"},
     {"areas", "article", "composite", "delineation", "doubt", "figures", "fluctuations", "formulas", "hand", "imaging",
      "kept", "labelled", "lapse", "migration", "outliers", "panning", "samples", "search", "sheets", "splits",
-     "swipe", "systems_caffe", "systems_change", "systems_extent", "systems_front", "systems_rock", "systems_sensors",
-     "weights"},
+     "swipe", "systems_caffe", "systems_change", "systems_extent", "systems_front", "systems_own", "systems_rock",
+     "systems_sensors", "weights"},
     {"papers", "sets"},
     {"plots"},
     {"datasets", "elevation", "features", "remote", "thinning"},
@@ -40,9 +40,10 @@ FLOORS = (
     {"campaign"},
     {"__main__"},
 )  # fmt: skip
-USE_TORCH = {"checkpoints", "contours", "ensembles", "fitting", "forward", "jobs", "landscapes", "losses",
+USE_TORCH = {"augment", "checkpoints", "contours", "ensembles", "fitting", "forward", "jobs", "landscapes", "losses",
              "losses_front", "networks", "patches", "plans", "predict", "recipes", "systems", "systems_caffe",
-             "systems_change", "systems_extent", "systems_front", "systems_rock", "systems_sensors", "train",
+             "systems_change", "systems_extent", "systems_front", "systems_own", "systems_rock", "systems_sensors",
+             "train",
              "trials", "weights", "workers"}  # fmt: skip
 FORBIDDEN = {"utils", "core", "base", "common", "config", "pipeline", "manager"}
 FILES = sorted(p for p in PACKAGE.rglob("*.py") if p.name != "__init__.py" or p.parent.name == "networks")

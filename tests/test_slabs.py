@@ -1,5 +1,7 @@
 """Every chunk of a lazy stack is computed once, whatever waits, here and on workers."""
 
+import pathlib
+
 import dask.array
 import geopandas as gpd
 import numpy as np
@@ -30,9 +32,11 @@ def test_each_chunk_is_computed_once_whether_it_waits_in_memory_or_on_disk(keep)
     expected = stack().values
     for number, extent in enumerate(EXTENTS):
         np.testing.assert_array_equal(found.read(number), expected[:, *extent])
-        held = sum(f.result().nbytes for f in found._chunks.values() if not isinstance(f.result(), np.memmap))
-        assert held <= keep
+        waiting = [f.result() for f in found._chunks.values()]
+        assert sum(chunk.nbytes for chunk in waiting if isinstance(chunk, np.ndarray)) <= keep
+        assert all(chunk.exists() for chunk in waiting if not isinstance(chunk, np.ndarray))
     assert len(reads) == 3 * 4 * 5 and not found._chunks
+    assert found._folder is None or not list(pathlib.Path(found._folder.name).iterdir())
     found.close()
 
 
