@@ -1,4 +1,4 @@
-"""`mohajerani2019` on a folder of scenes with labelled fronts: how far its fronts lie from the labels, in pixels.
+"""Weights for grey images on a folder of scenes with labelled fronts: how far fronts and labels lie apart, in pixels.
 
     python benchmarks/frontlearning.py --images DIR --labels DIR --weights FILE [--json]
 
@@ -66,7 +66,7 @@ def deviations(image: pathlib.Path, truth: pathlib.Path, row: weights.Weights) -
     if not len(true):
         raise ValueError(f"{truth.name} has no front inside the margin of {MARGIN} pixels")
     features = xr.DataArray(picture[None], dims=("feature", "y", "x"), coords={"feature": ["grey"]})
-    chance = predict.front(features, "mohajerani2019", row, window=512, progress=False).values
+    chance = predict.front(features, row.system, row, window=512, progress=False).values
     path = paths.minimum_cost(1 - chance, MARGIN)
     if chance[tuple(path.T)].max() < 0.5:
         return None
@@ -97,7 +97,7 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser("frontlearning", description=__doc__.partition("\n")[0])
     parser.add_argument("--images", type=pathlib.Path, required=True, help="folder of grey PNG scenes")
     parser.add_argument("--labels", type=pathlib.Path, required=True, help="folder of PNG labels, 0 on the front")
-    parser.add_argument("--weights", required=True, help="a published Keras file, or a name in glacier_nb.weights")
+    parser.add_argument("--weights", required=True, help="a file of weights, or a name in glacier_nb.weights")
     parser.add_argument("--json", action="store_true", help="one JSON object")
     arguments = parser.parse_args(argv)
     try:

@@ -1,5 +1,6 @@
 """The bench: same data, split, seeds and budget for all; it goes on where it was; its table says what has not run."""
 
+import argparse
 import importlib.util
 import json
 
@@ -8,7 +9,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from glacier_nb import labels, provenance, splits
+from glacier_nb import labels, provenance, splits, weights
 from glacier_nb.labels import Sample
 
 SCENES = (
@@ -66,6 +67,10 @@ def test_a_run_is_whole_resumes_and_is_told(bench, folder, tmp_path, capsys):
     (curve,) = [json.loads(path.read_text()) for path in tmp_path.glob("adapt-fronts-mohajerani2019-Sverdrup.json")]
     assert curve["test"] == 1 and [(row["scenes"], row["n"]) for row in curve["rows"] if row["score"] == "missed"] == [
         (0, 1), (1, 1)]  # fmt: skip
+    assert bench.main(["ship", "fronts", *command[2:6], *command[9:]]) == 0
+    card = weights.find(tmp_path / "mohajerani2019.safetensors").card
+    assert card["score"]["mean_px"]["glacier"]["n"] == 6 and len(card["samples"]) == 6 and card["score_steps"] == 2
+    assert bench.main(["ship", "fronts", "--systems", "caffe_fronts", "--out", str(tmp_path)]) == 2  # nobody scored it
     one = next(path for path in files if "scenes" in json.loads(path.read_text()))
     one.unlink()
     before = {path: path.stat().st_mtime_ns for path in files if path.exists() and path != one}
@@ -105,11 +110,17 @@ def test_the_table_knows_intervals_and_paired_differences(bench):
     assert text[-1].startswith("| all | ugly | not run: nobody has |") and f"{found.to_best['bad']:+.3f}" in text[3]
 
 
-def test_the_budget_is_made_once(bench, tmp_path):
+def test_the_budget_is_made_once(bench, folder, tmp_path):
     system = bench._front_ready(bench.systems.find("mohajerani2019"))
-    steps = bench.budget(system, 0.1, tmp_path / "a.json")
-    provenance.write(tmp_path / "a.json", {"minutes": 0.1, "steps": 77})
-    assert steps >= 10 and bench.budget(system, 0.1, tmp_path / "a.json") == 77
+    samples = bench._front_samples(system, folder)
+    asked = argparse.Namespace(minutes=0.05, tier="cpu", precision="float32")
+    steps = bench.budget(system, samples, asked, tmp_path / "a.json")
+    told = json.loads((tmp_path / "a.json").read_text())
+    assert steps == told["steps"] == pytest.approx(3 / told["step_s"], abs=10 + 3 * 0.0005 / told["step_s"] ** 2)
+    provenance.write(tmp_path / "a.json", told | {"steps": 77})
+    assert bench.budget(system, samples, asked, tmp_path / "a.json") == 77
+    asked.precision = "bfloat16"  # another speed, another budget
+    assert bench.budget(system, samples, asked, tmp_path / "a.json") != 77
 
 
 def test_every_system_of_the_small_tier_can_take_part(bench):
