@@ -63,8 +63,8 @@ SIDE, BATCH = 128, 10
 
 @dataclasses.dataclass(frozen=True)
 class Bench:
-    """One comparison. samples: of (system, folder). fits: None, or why a system cannot take part. column: the score that
-    systems are ranked by, less is better. cpu: systems of the small tier. card: of what is shipped."""
+    """One comparison. samples: of (system, folder). fits: None, or why a system cannot take part. column: the score
+    that ranks systems, less is better. cpu: systems of the small tier. card: of what is shipped."""
 
     samples: Callable[[System, pathlib.Path | None], list[Sample]]
     parts: Callable[[Sequence[Sample]], dict[str, Split]]
