@@ -2,7 +2,7 @@
 
 import os
 import pathlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
@@ -48,7 +48,7 @@ class Assembly:
     def put(self, block: Block, values: np.ndarray) -> Iterator[tuple[Block, np.ndarray]]:
         """Take a block's sums (score, y, x) over its support; yields every chunk that this finishes, with its block."""
         if self.takers[block.number] == [block.number] == self.givers[block.number]:
-            yield from self._chunk(block, {block.number: values})
+            yield from self._chunk(block, lambda number: values)
             return
         self._sums[block.number] = self._kept(block.number, values)
         yield from self.ready(self.takers[block.number])
@@ -57,19 +57,23 @@ class Assembly:
         """The chunks of these blocks (None: of all) for which everything is there, and which are not written yet."""
         for owner in self.givers if owners is None else owners:
             if owner not in self.written and all(giver in self._sums for giver in self.givers[owner]):
-                yield from self._chunk(self.blocks[owner], {giver: self._found(giver) for giver in self.givers[owner]})
+                yield from self._chunk(self.blocks[owner], self._found)
 
-    def _chunk(self, block: Block, sums: Mapping[int, np.ndarray]) -> Iterator[tuple[Block, np.ndarray]]:
-        """One finished chunk; it counts as written when the caller comes back for more."""
-        shape = [side.stop - side.start for side in block.owned]
-        total = np.zeros((next(iter(sums.values())).shape[0], *shape), dtype="float32")
-        for number in sorted(sums):
+    def _chunk(self, block: Block, sums: Callable[[int], np.ndarray]) -> Iterator[tuple[Block, np.ndarray]]:
+        """One finished chunk, of what `sums` has of each giver; it counts as written when the caller comes for more."""
+        total = None
+        for number in sorted(self.givers[block.number]):  # one at a time: what is mapped counts as memory
+            values = sums(number)
+            if total is None:
+                shape = [side.stop - side.start for side in block.owned]
+                total = np.zeros((values.shape[0], *shape), dtype="float32")
             target, source = [], []
             for own, given in zip(block.owned, self.blocks[number].support, strict=True):
                 low, high = max(own.start, given.start), min(own.stop, given.stop)
                 target.append(slice(low - own.start, high - own.start))
                 source.append(slice(low - given.start, high - given.start))
-            total[:, *target] += sums[number][:, *source]
+            total[:, *target] += values[:, *source]
+            del values
         if self.hidden is not None:
             total[:, self.hidden(block.owned)] = np.nan
         yield block, total
