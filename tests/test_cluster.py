@@ -1,15 +1,11 @@
 """A client closes what it started and nothing else, and counts the cores that there are."""
 
-import contextlib
 import os
 import pathlib
 import secrets
-import socket
-import subprocess
 import sys
-import time
-import urllib.request
 
+import daemon
 import dask
 import distributed
 import numpy as np
@@ -94,33 +90,15 @@ def gateway(tmp_path, monkeypatch):
     pytest.importorskip("dask_gateway_server")
     for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"):
         monkeypatch.delenv(name, raising=False)  # its client goes through a proxy to loopback too
-    ports = []
-    for _ in range(2):
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            ports.append(probe.getsockname()[1])
-    password, (inner, outer) = secrets.token_hex(8), ports
+    password, (inner, outer) = secrets.token_hex(8), daemon.ports(2)
     settings = tmp_path / "settings.py"
     (tmp_path / "clusters").mkdir()
     programs, tests = pathlib.Path(sys.executable).parent, pathlib.Path(__file__).parent
     places = {"folder": tmp_path / "clusters", "programs": programs, "tests": tests}
     settings.write_text(SETTINGS.format(password=password, inner=inner, outer=outer, **places))
     command = [f"{programs}/dask-gateway-server", "--config", str(settings)]
-    with open(tmp_path / "log", "wb") as log:
-        server = subprocess.Popen(command, stdout=log, stderr=log, cwd=tmp_path)
-    try:
-        end = time.monotonic() + 60
-        health = f"http://127.0.0.1:{outer}/api/health"
-        while time.monotonic() < end and server.poll() is None:
-            with contextlib.suppress(OSError), urllib.request.urlopen(health, timeout=5) as answer:
-                if answer.status == 200:
-                    break
-            time.sleep(0.2)
-        assert server.poll() is None, (tmp_path / "log").read_text()[-2000:]
+    with daemon.running(command, tmp_path, f"http://127.0.0.1:{outer}/api/health"):
         yield {"address": f"http://127.0.0.1:{outer}", "auth": dask_gateway.BasicAuth("reader", password)}
-    finally:
-        server.terminate()
-        server.wait(30)
 
 
 @pytest.mark.slow

@@ -1,16 +1,13 @@
 """A real JupyterHub on loopback: log in, open the first notebook in JupyterLab, run all cells, see the map."""
 
-import contextlib
 import os
 import pathlib
 import secrets
 import shutil
-import socket
-import subprocess
 import sys
 import time
-import urllib.request
 
+import daemon
 import pytest
 
 from glacier_nb import batch
@@ -43,11 +40,7 @@ def hub(region, tmp_path):
     found = shutil.which("configurable-http-proxy", path=os.environ.get("PATH", "") + os.pathsep + str(PROGRAMS))
     if found is None or not (PROGRAMS / "jupyterhub-singleuser").exists():
         pytest.skip("no hub: pip install jupyterhub jupyterlab, npm install -g configurable-http-proxy")
-    ports = []
-    for _ in range(3):
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            ports.append(probe.getsockname()[1])
+    ports = daemon.ports(3)
     folder, home = tmp_path / "work", tmp_path / "home"
     shutil.copytree(batch.NOTEBOOKS, folder / "notebooks")
     shutil.copytree(batch.NOTEBOOKS.parent / "docs" / "gallery", folder / "docs" / "gallery")
@@ -61,21 +54,9 @@ def hub(region, tmp_path):
     ))  # fmt: skip
     bare = {key: value for key, value in os.environ.items() if "proxy" not in key.lower()}
     command = [f"{PROGRAMS}/jupyterhub", "--config", str(settings)]
-    with open(tmp_path / "log", "wb") as log:
-        server = subprocess.Popen(command, stdout=log, stderr=log, cwd=tmp_path, env=bare)
     address = f"http://127.0.0.1:{ports[0]}"
-    try:
-        end = time.monotonic() + 90
-        while time.monotonic() < end and server.poll() is None:
-            with contextlib.suppress(OSError), urllib.request.urlopen(f"{address}/hub/api", timeout=5) as answer:
-                if answer.status == 200:
-                    break
-            time.sleep(0.3)
-        assert server.poll() is None, (tmp_path / "log").read_text()[-2000:]
+    with daemon.running(command, tmp_path, f"{address}/hub/api", bare):
         yield address, password
-    finally:
-        server.terminate()
-        server.wait(60)
 
 
 @pytest.mark.slow
