@@ -64,7 +64,7 @@ def windows(lost: xr.Dataset | pd.DataFrame) -> gpd.GeoDataFrame:
     if rows.empty or not (rows["error"] != "").any():
         return gpd.GeoDataFrame(columns=[*columns, "geometry"], geometry="geometry")
     parts = []
-    for crs, some in rows[rows["error"] != ""].groupby(rows["window"].str.rpartition(" ")[0].str.split().str[0]):
+    for crs, some in rows[rows["error"] != ""].groupby(rows["window"].str.rsplit(n=4).str[0]):
         edges = some["window"].str.split().str[-4:]
         boxes = [shapely.box(*map(float, edge)) for edge in edges]
         parts.append(gpd.GeoDataFrame(some[columns], geometry=boxes, crs=crs))

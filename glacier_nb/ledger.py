@@ -83,16 +83,28 @@ def report(cube: xr.Dataset | str) -> pd.DataFrame:
     gave or what was made of it, or its attrs["reads"]. What several computations of it met is all there. Under a
     Dask client, ask while it lives. LookupError where there is no such key.
     """
-    key = cube if isinstance(cube, str) else cube.attrs.get(KEY)
-    if not key:
+    keys = cube if isinstance(cube, str) else cube.attrs.get(KEY)
+    if not keys:
         raise LookupError(f"no attribute {KEY!r}: give the Dataset that load.cube or composite made")
-    return pd.DataFrame([asdict(row) for row in rows(key)], columns=[one.name for one in fields(ReadReport)])
+    found = [asdict(row) for key in keys.split() for row in rows(key)]
+    return pd.DataFrame(found, columns=[one.name for one in fields(ReadReport)])
 
 
-def settle(made: xr.Dataset) -> xr.Dataset:
-    """A scene or cube, computed, with what it lost in its attrs: `lost` (how many windows), and manifest["lost"]."""
-    lost = report(made).query("error != ''")
-    listed = {"lost": lost.to_dict("records")} if len(lost) else {}
+def settle(made: xr.Dataset | xr.DataArray) -> xr.Dataset | xr.DataArray:
+    """A scene, cube or layer, computed, with what it lost in its attrs: `lost` (how many windows), and manifest["lost"].
+
+    Of the reads that its attrs and those of its variables (elevation, radar) name, where these name items too: of
+    these items, so that each summer of a stack tells its own.
+    """
+    layers = made.variables.values() if isinstance(made, xr.Dataset) else ()
+    holders = [one.attrs for one in (made, *layers) if KEY in one.attrs]
+    lost = {}
+    for attrs in holders or [made.attrs]:
+        items = " ".join(map(str, attrs.get("items", ())))
+        for row in report(attrs.get(KEY, "")).query("error != ''").to_dict("records"):
+            if not items or row["item"] in items:
+                lost[row["item"], row["asset"], str(row["window"])] = row
+    listed = {"lost": list(lost.values())} if lost else {}
     manifest: dict[str, Any] = {**made.attrs.get("manifest", {}), **listed}
     return made.assign_attrs(lost=len(lost), manifest=manifest)
 

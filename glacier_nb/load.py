@@ -165,6 +165,7 @@ def elevation_rate(
         first, last = (one.assign_coords(lost=first.lost | last.lost) for one in (first, last))
     rate = (last - first) / np.float32((dates[-1] - dates[0]).days / 365.25)
     attrs = {"units": "m a-1", "long_name": "elevation change rate", "from": str(dates[0]), "to": str(dates[-1])}
+    attrs[ledger.KEY] = f"{first.attrs[ledger.KEY]} {last.attrs[ledger.KEY]}"
     return rate.rename("dh_dt").assign_attrs(attrs)
 
 

@@ -16,7 +16,7 @@ from odc.geo.overlap import compute_reproject_roi
 from odc.loader import RasterBandMetadata, RasterGroupMetadata, RioDriver, RioReader
 
 from glacier_nb import ledger, ranges, remote
-from glacier_nb.ledger import ReadError, ReadReport, report, settle
+from glacier_nb.ledger import KEY, ReadError, ReadReport, report, settle
 from glacier_nb.ranges import Patience
 from glacier_nb.remote import GDAL, clean
 
@@ -27,6 +27,7 @@ warnings.filterwarnings(
 
 __all__ = (
     "GDAL",
+    "KEY",
     "Driver",
     "Patience",
     "Read",
@@ -137,7 +138,8 @@ class Reader:
             said = clean(error) if error else ""
             bounds = " ".join(f"{edge:.10g}" for edge in dst_geobox.boundingbox)
             seconds = round(time.monotonic() - begun, 3)
-            row = ReadReport(held.item, held.asset, f"{dst_geobox.crs} {bounds}", tally.retries + 1, seconds, said)
+            crs = f"EPSG:{code}" if (code := dst_geobox.crs.epsg) else dst_geobox.crs  # not a page of WKT
+            row = ReadReport(held.item, held.asset, f"{crs} {bounds}", tally.retries + 1, seconds, said)
             ledger.note(self.how.cube, row)
         if error:
             if self.how.missing == "raise":

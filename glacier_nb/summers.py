@@ -8,7 +8,7 @@ import pystac
 import xarray as xr
 from odc.geo.geobox import GeoBox
 
-from glacier_nb import basins, composite, features, labels, load, search, systems
+from glacier_nb import basins, composite, features, labels, load, reads, search, systems
 from glacier_nb.labels import Sample
 from glacier_nb.systems import System
 
@@ -45,23 +45,34 @@ def scenes(
     geobox: GeoBox,
     provider: str = "planetary-computer",
     months: Sequence[int] = (),
+    missing: str = "raise",
 ) -> Iterator[tuple[int, xr.Dataset]]:
     """Each of `years` with its scene (y, x), lazy: bands and clear, elevation (m), dh_dt (m a-1), vv and vh (power).
 
     items, months: as in `items`. What the place has not (a second date of elevation, radar in that year) is left out;
-    see `composite.late_summer` for attrs. LookupError: a year without an optical scene.
+    see `composite.late_summer` for attrs. missing: as in `load.cube`; `read` then tells what was lost. LookupError: a
+    year without an optical scene.
     """
-    images = load.stack(items["optical"], geobox, provider=provider)
-    ground = {"elevation": load.elevation(items["terrain"], geobox, provider=provider)}
+    how = {"provider": provider, "missing": missing}
+    images = load.stack(items["optical"], geobox, **how)
+    ground = {"elevation": load.elevation(items["terrain"], geobox, **how)}
     with contextlib.suppress(ValueError):  # one date of elevation: no dh/dt
-        ground["dh_dt"] = load.elevation_rate(items["terrain"], geobox, provider=provider)
-    waves = load.cube(items["radar"], geobox, provider=provider) if items["radar"] else None
+        ground["dh_dt"] = load.elevation_rate(items["terrain"], geobox, **how)
+    ground = {name: layer.drop_vars("lost", errors="ignore") for name, layer in ground.items()}
+    waves = load.cube(items["radar"], geobox, **how) if items["radar"] else None
     for year in years:
         scene = composite.late_summer(images, year, months or None).assign(ground)
         if waves is not None:
             with contextlib.suppress(LookupError):  # a year without radar
-                scene = scene.assign(composite.average(waves, year)[["vv", "vh"]])
+                mean = composite.average(waves, year)
+                told = {name: mean.attrs[name] for name in (reads.KEY, "items")}
+                scene = scene.assign({name: mean[name].assign_attrs(told) for name in ("vv", "vh")})
         yield year, scene
+
+
+def read(scene: xr.Dataset) -> xr.Dataset:
+    """A scene in memory. attrs: lost (windows that no read got, of any sensor), manifest["lost"] (each of them)."""
+    return reads.settle(scene.compute())
 
 
 def samples(system: str | System, scenes: Mapping[str, xr.Dataset], outlines: gpd.GeoDataFrame) -> list[Sample]:

@@ -241,6 +241,7 @@ def test_a_tile_of_elevation_that_cannot_be_read_is_lost_by_name(heights):
     assert reads.report(half).item.tolist() == ["2021-0"] and reads.settle(half).attrs["lost"] == 1
     rate = load.elevation_rate(heights, grid, missing="report").compute()
     assert (rate.lost == half.lost).all() and not (rate.lost & rate.notnull()).any()
+    assert reads.settle(rate).attrs["lost"] == 1
 
 
 def test_seams_are_closed_and_edges_are_not_moved():
