@@ -91,7 +91,7 @@ def report(cube: xr.Dataset | str) -> pd.DataFrame:
 
 
 def settle(made: xr.Dataset | xr.DataArray) -> xr.Dataset | xr.DataArray:
-    """A scene, cube or layer, computed, with what it lost in its attrs: `lost` (how many windows), and manifest["lost"].
+    """A scene, cube or layer, computed, with what it lost in its attrs: `lost` (how many windows), manifest["lost"].
 
     Of the reads that its attrs and those of its variables (elevation, radar) name, where these name items too: of
     these items, so that each summer of a stack tells its own.
