@@ -42,10 +42,11 @@ def cased(shapes: gpd.GeoDataFrame, crs, edges: tuple, colour: str, width: float
     return casing * maps.shapes(shapes, colour, maps.grain(edges), line_color=colour, line_width=width, **solid)
 
 
-def difference(before: gpd.GeoDataFrame, after: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
+def difference(before: gpd.GeoDataFrame, after: gpd.GeoDataFrame, *views: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
     """What each glacier of `after` has gained on `before` and what it has lost: rows rgi_id, kind, area_m2, geometry.
 
-    Glaciers are met by rgi_id; one that has no row at a date has no area then.
+    Glaciers are met by rgi_id; one that has no row at a date has no area then. views: of `vectorize.seen`; what lies
+    outside of any of them is neither gained nor lost.
 
     >>> square = lambda x: gpd.GeoDataFrame({"rgi_id": ["a"]}, geometry=[shapely.box(x, 0, x + 2, 1)], crs=32633)
     >>> difference(square(0), square(1))[["kind", "area_m2"]].values.tolist()
@@ -56,4 +57,6 @@ def difference(before: gpd.GeoDataFrame, after: gpd.GeoDataFrame) -> gpd.GeoData
     parts = {"gain": two.difference(one), "loss": one.difference(two)}
     rows = [gpd.GeoDataFrame({"rgi_id": one.index, "kind": kind}, geometry=part.values) for kind, part in parts.items()]
     found = pd.concat(rows, ignore_index=True).set_crs(before.crs)
+    for view in views:
+        found = gpd.clip(found, view.to_crs(before.crs).union_all(), keep_geom_type=True).sort_index(kind="stable")
     return found.assign(area_m2=found.area)[found.area > 0]

@@ -11,7 +11,7 @@ import shapely
 import xarray as xr
 from bokeh.models import CustomJSHover
 
-from glacier_nb import charts, maps
+from glacier_nb import charts, maps, vectorize
 from glacier_nb import migration as moving
 from glacier_nb.areas import distribution, glaciers, hypsometry
 from glacier_nb.charts import area_change, ranking, timeline
@@ -110,22 +110,22 @@ def before_after(
 ) -> hv.Layout:
     """Two scenes that pan and zoom together, in one stretch: left the earlier with its outlines, right the later.
 
-    Over the later one lie both outlines and between them, shaded, what each glacier lost and gained, which the mouse
-    tells. ValueError where the scenes differ in CRS.
+    Over the later one lie both outlines and between them, shaded, what each glacier lost and gained where both dates
+    were seen, which the mouse tells. ValueError where the scenes differ in CRS.
     """
     crs = scene_a.odc.crs
     if scene_b.odc.crs != crs:
         raise ValueError(f"scenes in {crs} and {scene_b.odc.crs}: put both on one GeoBox, as load.cube(items, geobox)")
     small, bands, name = shown(scene_a, bands)
     stretch, edges = maps.limits(small, bands), maps.bounds(small)
-    views = []
-    doubts = []
+    views, doubts, both = [], [], []
     for one in (scene_a, scene_b):
         seen = shown(one, bands)[0]
+        both += [vectorize.seen(seen["clear"].astype(bool))] if "clear" in seen else []
         doubts.append(maps.doubts(seen, bands)[2])
         tones = maps.tones(seen, bands, stretch)
         views.append(maps.picture(tones, maps.bounds(seen)) * cased(outlines_a, crs, edges, maps.EARLIER))
-    changed = difference(outlines_a.to_crs(crs), outlines_b)
+    changed = difference(outlines_a.to_crs(crs), outlines_b, *both)
     for kind, colour in (("loss", maps.LOSS), ("gain", maps.GAIN)):
         style = {"fill_alpha": 0.55, "line_color": None, "hover_fill_alpha": 0.85}
         some = changed[changed["kind"] == kind]

@@ -2,11 +2,13 @@
 
 import re
 
+import geopandas as gpd
 import holoviews as hv
 import numpy as np
 import pandas as pd
 import pytest
 import rioxarray
+import shapely
 import xarray as xr
 from bokeh.models import ColorBar, Legend, Line, ScaleBar
 from scenery import drawn, elsewhere, figures, front_lines, landscape
@@ -55,6 +57,19 @@ def test_a_glacier_that_vanished_is_all_loss():
     gone = plots.difference(one, one[one["rgi_id"] == "demo-1"])
     assert gone["rgi_id"].tolist() == ["demo-2"] and gone["kind"].tolist() == ["loss"]
     assert gone["area_m2"].sum() == pytest.approx(one.area.iloc[1])
+
+
+def test_ground_that_one_date_did_not_see_is_neither_lost_nor_gained():
+    one, two = landscape(0)["outlines"], landscape(2)["outlines"]
+    left, bottom, right, top = one.total_bounds
+    west = gpd.GeoDataFrame(geometry=[shapely.box(left, bottom, (left + right) / 2, top)], crs=one.crs)
+    whole, half = plots.difference(one, two), plots.difference(one, two, west)
+    inside = whole.intersection(west.union_all()).area
+    assert 0 < half["area_m2"].sum() < whole["area_m2"].sum()
+    assert half["area_m2"].sum() == pytest.approx(inside.sum())
+    edge = west.assign(geometry=[west.union_all().union(one.boundary.iloc[0])])  # what touches is no area
+    assert plots.difference(one, two, west, edge)["area_m2"].sum() == pytest.approx(inside.sum())
+    assert half.geom_type.str.contains("Polygon").all()
 
 
 def test_loss_and_gain_are_shaded_with_their_area():

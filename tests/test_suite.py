@@ -1,7 +1,8 @@
-"""The notebooks that the demo's tour leaves out run on its region, small; their answers are near what is true."""
+"""Notebooks that the demo's tour leaves out, and other sensors, run small; their answers are near what is true."""
 
 import json
 
+import geopandas as gpd
 import numpy as np
 import pandas as pd
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from glacier_nb import batch, demo, splits, weights
 
 SMALL = {
+    "02_map_outlines": {"years": [2025], "sensor": "landsat-c2-l2", "system": "ndsi", "resolution": 30.0},
     "05_elevation_change": {},
     "06_train_a_system": {"years": [2025], "steps": 60},
     "07_compare_systems": {"years": [2025], "names": ["extent-demo", "ndsi"], "steps": 8},
@@ -28,6 +30,13 @@ def ran(region, tmp_path_factory):
 def answer(ran, name):
     """What a notebook found, and how it was made."""
     return json.loads((ran / name / "manifest.json").read_text())
+
+
+def test_another_sensor_maps_the_same_ice(ran):
+    told = answer(ran, "02_map_outlines")
+    assert told["scene"]["sensor"] == "landsat-c2-l2" and told["scene"]["lost"] == 0
+    found = gpd.read_parquet(ran / "02_map_outlines" / "outlines.parquet")
+    assert told["answer"]["area_m2"] == pytest.approx(found.area_m2.sum(), rel=0.01) and (found.pixel_m == 30).all()
 
 
 def test_elevation_change_is_the_true_one(ran):
