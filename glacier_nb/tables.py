@@ -85,9 +85,22 @@ COLUMNS = {
 """Headings of the columns that this package writes; any other column is headed by its name."""
 
 
+UNITS = {
+    "_m_we_a": "m w.e. a⁻¹", "_km2_a": "km² a⁻¹", "_m_a": "m a⁻¹", "_m3": "m³", "_m2": "m²", "_m": "m", "_percent": "%",
+    "_px": "px", "_mb": "MB",
+}  # fmt: skip
+"""Units by how our names end, longer endings first."""
+
+
 def headed(name: str) -> str:
-    """The heading of a column that COLUMNS does not know: its name as words."""
-    return html.escape(name[:1].upper() + name[1:].replace("_", " "))
+    """The heading of a column that COLUMNS does not know: its name as words, and its unit.
+
+    >>> headed("trend_lower_m_a"), headed("method")
+    ('Trend lower (m a⁻¹)', 'Method')
+    """
+    end = next((end for end in UNITS if name.endswith(end)), "")
+    words = name.removesuffix(end).replace("_", " ")
+    return html.escape(words[:1].upper() + words[1:] + (f" ({UNITS[end]})" if end else ""))
 
 
 def cell(value, column: Column) -> str:
