@@ -87,13 +87,15 @@ def _output(output: nbformat.NotebookNode) -> Iterator[str]:
         return
     if any(name.startswith("application/vnd.holoviews_exec") for name in data):
         found = FIGURE.match(data.get("text/html", ""))
-        if found and LIVE not in found["docs"].split('"defs"')[0]:
-            both = f'{{"docs": {found["docs"]}, "items": {found["items"]}}}'.replace("</", "<\\/")
+        docs = json.loads(found["docs"]) if found else {}
+        for doc in docs.values():
+            doc["roots"] = [root for root in doc["roots"] if not root["name"].startswith(LIVE)]
+        if any(doc["roots"] for doc in docs.values()):
+            told = json.dumps(docs, separators=(",", ":"), ensure_ascii=False)
+            both = f'{{"docs": {told}, "items": {found["items"]}}}'.replace("</", "<\\/")
             both = re.sub(pages.OUTSIDE, "data:text/css,", both)
             both = re.sub(r'("name":"Toolbar","id":"[^"]*","attributes":{)', r'\1"logo":null,', both)
-            titles = re.findall(
-                r'"name":"Title","id":"[^"]*","attributes":{[^}]*?"text":("(?:[^"\\]|\\.)+")', found["docs"]
-            )
+            titles = re.findall(r'"name":"Title","id":"[^"]*","attributes":{[^}]*?"text":("(?:[^"\\]|\\.)+")', told)
             alt = html.escape("; ".join(map(json.loads, titles)) or "Plot", quote=True)
             yield f'<figure class=plot role=group aria-label="{alt}">{found["frame"]}</figure>'
             yield f"<script type=application/json class=docs>{both}</script>\n"

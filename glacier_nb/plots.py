@@ -15,6 +15,7 @@ from glacier_nb import charts, maps, vectorize
 from glacier_nb import migration as moving
 from glacier_nb.areas import distribution, glaciers, hypsometry
 from glacier_nb.charts import area_change, ranking, timeline
+from glacier_nb.dials import turned
 from glacier_nb.doubt import failures, probability, spread
 from glacier_nb.figures import Section, page, save
 from glacier_nb.lapse import lapse
@@ -29,7 +30,7 @@ from glacier_nb.tables import table
 __all__ = [
     "Entry", "Section", "area_change", "before_after", "difference", "distribution", "footprints", "fronts", "glaciers",
     "hypsometry", "index", "lapse", "migration", "page", "paper", "picture", "probability", "ranking", "save", "scene",
-    "spread", "strip", "swept", "swipe", "table", "timeline", "wide", "zones",
+    "spread", "strip", "swept", "swipe", "table", "timeline", "turned", "wide", "zones",
 ]  # fmt: skip
 
 os.environ.setdefault("PANEL_INLINE", "True")  # a notebook saved with its plots opens without a network

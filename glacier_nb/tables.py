@@ -71,6 +71,7 @@ COLUMNS = {
     "score": Column("Score", 1.0, ".2f"),
     "used_fraction": Column("Used (%)", 100.0, ".0f"),
     "iou": Column("IoU", 1.0, ".2f"),
+    "iou_all": Column("IoU, all glaciers", 1.0, ".3f"),
     "one_less_iou": Column("1 − IoU", 1.0, ".3f"),
     "area_error_percent": Column("Area error (%)", 1.0, "+z.1f"),
     "low": Column("at least", 1.0, ".3f"),
