@@ -280,8 +280,8 @@ def ship(name: str, arguments: argparse.Namespace) -> None:
             told[split] |= {"trainings": len(some.groupby(["fold", "seed"]))}
         command = f"python benchmarks/bench.py ship {name} --systems {system_name} --steps {steps}"
         command += f" --precision {arguments.precision} --folder DIR"
-        card = {**bench.card, "score": {bench.column: told}, "score_steps": int(mine.steps.max()), "command": command}
-        path = fitting.save(found, out / f"{system_name}.safetensors", **card)
+        card = {**bench.card, "score": {bench.column: told}, "score_steps": int(mine.steps.max()), "seeds": [0]}
+        path = fitting.save(found, out / f"{system_name}.safetensors", **card, command=command)
         print(f"{path}: sha256 {trained.sha256(path)}", file=sys.stderr)
 
 
@@ -315,15 +315,20 @@ def read(name: str, out: pathlib.Path) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+def number(value: float, form: str) -> str:
+    """A number, or a dash where there is none: one seed has no spread, the best no difference to itself."""
+    return "–" if np.isnan(value) else format(value, form)
+
+
 def lines(name: str, found: pd.DataFrame, missing: dict[str, str]) -> Iterator[str]:
     """The table as Markdown; a system that could not or did not run says so."""
     yield f"| split | system | {BENCHES[name].column} | 95 % | missed | n | to best | p | s a training | parameters |"
     yield "|" + "---|" * 10
     for row in found.itertuples():
-        score = getattr(row, BENCHES[name].column)
+        score, spread, p = getattr(row, BENCHES[name].column), number(row.spread, ".3f"), number(row.p, ".2g")
         yield (
-            f"| {row.split} | {row.system} | {score:.3f} ± {row.spread:.3f} | {row.low:.3f} to {row.high:.3f}"
-            f" | {row.missed} | {row.n} | {row.to_best:+.3f} | {row.p:.2g} | {row.seconds:.0f} | {row.parameters:,} |"
+            f"| {row.split} | {row.system} | {score:.3f} ± {spread} | {row.low:.3f} to {row.high:.3f}"
+            f" | {row.missed} | {row.n} | {row.to_best:+.3f} | {p} | {row.seconds:.0f} | {row.parameters:,} |"
         )
     for system, why in missing.items():
         yield f"| all | {system} | not run: {why} |" + " |" * 7

@@ -85,6 +85,12 @@ WEIGHTS = (
         "extent-demo.safetensors",
         "cb7ace6116bcd504e0995193f7c05248ee1d0c32351862726a26a5712af10e3d",
     ),
+    Weights(
+        "fronts-landsat",
+        "fronts-landsat",
+        "fronts-landsat.safetensors",
+        "63478c6a693b3ff7187f1727b4e4b4e6641a2403a2955286ce5e73d0b8bfcdbb",
+    ),
     _mohajerani(
         "mohajerani2019-3px",
         "10batches_100epochs_4layers_32init_82.22weight_w0.2drop",

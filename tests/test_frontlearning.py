@@ -77,6 +77,15 @@ def test_published_network_lies_near_the_labels(bench, few, keras, capsys):
     assert found["labels"]["median_px"] == pytest.approx(found["labels_1px"]["median_px"], abs=0.5)
 
 
+def test_shipped_network_lies_near_the_labels_and_misses_none(bench, few, capsys):
+    arguments = ["--images", str(few / "images"), "--labels", str(few / "labels"), "--weights", "fronts-landsat"]
+    assert bench.main([*arguments, "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert (found["n"], found["missed"]) == (7, 0) and found["mean_px"] < 3  # it learnt from these
+    score = weights.find("fronts-landsat").card["score"]["mean_px"]["glacier"]  # and not from these
+    assert score["n"] + score["missed"] == 123 and score["median"] > found["median_px"]
+
+
 def draw(folder, name, rows, size=(240, 160), width=3):
     """A label, `width` pixels about `rows` (one per column), and an image of the same scene."""
     for kind, ending in (("images", "Subset"), ("labels", "Front")):

@@ -82,7 +82,7 @@ def test_every_shipped_file_is_whole_small_and_told():
         assert len(row.sha256) == 64
         if not row.url:
             path = weights.local(row)
-            assert path.stat().st_size <= 4e6
+            assert path.stat().st_size <= (4e6 if row.name == "extent-demo" else 16e6)
             card = weights.find(row.name).card
             assert card["sha256"] == row.sha256
             assert {"for", "not_for", "seeds", "score", "command", "mean", "std"} <= card.keys()
