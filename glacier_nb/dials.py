@@ -39,9 +39,8 @@ def turned(
     crs, edges = scene.odc.crs, maps.bounds(small)
     words = not pd.api.types.is_any_real_numeric_dtype(outlines[by]) and outlines[by].dtype.kind != "M"
     values = list(dict.fromkeys(outlines[by])) if words else sorted(outlines[by].unique())
-    labels = [
-        f"{one:%Y-%m-%d}" if isinstance(one, pd.Timestamp) else f"{one:g}" if not words else one for one in values
-    ]
+    form = "" if words else "%Y-%m-%d" if outlines[by].dtype.kind == "M" else "g"
+    labels = [format(one, form) for one in values]
     glyphs, titles = [], []
     for value, label in zip(values, labels, strict=True):
         some = outlines[outlines[by] == value]

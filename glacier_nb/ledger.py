@@ -100,9 +100,9 @@ def settle(made: xr.Dataset | xr.DataArray) -> xr.Dataset | xr.DataArray:
     holders = [one.attrs for one in (made, *layers) if KEY in one.attrs]
     lost = {}
     for attrs in holders or [made.attrs]:
-        items = " ".join(map(str, attrs.get("items", ())))
+        items = ",".join(map(str, attrs.get("items", ()))).split(",")  # a day's are in one text
         for row in report(attrs.get(KEY, "")).query("error != ''").to_dict("records"):
-            if not items or row["item"] in items:
+            if items == [""] or row["item"] in items:
                 lost[row["item"], row["asset"], str(row["window"])] = row
     listed = {"lost": list(lost.values())} if lost else {}
     manifest: dict[str, Any] = {**made.attrs.get("manifest", {}), **listed}
