@@ -36,7 +36,7 @@ systems: .venv/.installed  ## try every system out: parameters, time, memory, ei
 	$(bin)/python -m glacier_nb systems --table
 
 test: .venv/.installed  ## the tests (20 minutes at most on two cores)
-	$(bin)/python -m pytest -m "not slow" $(ARGS)
+	$(bin)/python -m pytest -n 2 --dist loadfile -m "not slow" $(ARGS)
 
 test-slow: .venv/.installed  ## what takes minutes: five unseen seeds, training, memory
 	$(bin)/python -m pytest -m slow $(ARGS)

@@ -25,7 +25,7 @@ def folder(seed: int = 7) -> pathlib.Path:
     if not path.exists():
         from glacier_nb import imaging  # numba compiles on import: only where a region is made
 
-        with provenance.whole(path) as temporary:
+        with provenance.whole(path, replace=False) as temporary:
             imaging.write(temporary, seed)
     return path
 

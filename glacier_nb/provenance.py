@@ -16,10 +16,11 @@ PACKAGES = ("glacier_nb", "xarray", "dask", "odc-stac", "rasterio", "torch", "ge
 
 
 @contextlib.contextmanager
-def whole(path: str | os.PathLike) -> Iterator[pathlib.Path]:
+def whole(path: str | os.PathLike, replace: bool = True) -> Iterator[pathlib.Path]:
     """A temporary sibling of `path` to write to; it takes the name `path` only when the block ends well.
 
-    The writer makes a file or a folder of it; what stood at `path` is replaced. On an error nothing is left.
+    The writer makes a file or a folder of it; what stood at `path` is replaced, or, with replace=False, stands: another
+    process made the same meanwhile. On an error nothing is left.
 
     >>> import tempfile, pathlib
     >>> target = pathlib.Path(tempfile.mkdtemp()) / "a.txt"
@@ -33,9 +34,10 @@ def whole(path: str | os.PathLike) -> Iterator[pathlib.Path]:
     folder = pathlib.Path(tempfile.mkdtemp(prefix=f".{path.name}-", dir=path.parent))
     try:
         yield folder / path.name  # same name and suffix: writers choose the format by it
-        if path.is_dir() and not path.is_symlink():
-            os.replace(path, folder / "replaced")
-        os.replace(folder / path.name, path)
+        if replace or not path.exists():
+            if path.is_dir() and not path.is_symlink():
+                os.replace(path, folder / "replaced")
+            os.replace(folder / path.name, path)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
