@@ -97,9 +97,9 @@ def settle(made: xr.Dataset | xr.DataArray) -> xr.Dataset | xr.DataArray:
     these items, so that each summer of a stack tells its own.
     """
     layers = made.variables.values() if isinstance(made, xr.Dataset) else ()
-    holders = [one.attrs for one in (made, *layers) if KEY in one.attrs]
+    holders = {one.attrs[KEY]: one.attrs for one in (made, *layers) if KEY in one.attrs}  # vv and vh were read as one
     lost = {}
-    for attrs in holders or [made.attrs]:
+    for attrs in holders.values() or [made.attrs]:
         items = ",".join(map(str, attrs.get("items", ()))).split(",")  # a day's are in one text
         for row in report(attrs.get(KEY, "")).query("error != ''").to_dict("records"):
             if items == [""] or row["item"] in items:
