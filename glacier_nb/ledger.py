@@ -62,15 +62,16 @@ def note(cube: str, row: ReadReport) -> None:
             sys.modules["distributed"].get_worker().log_event(f"glacier_nb-{cube}-{row.item}", asdict(row))
 
 
-def rows(cube: str) -> list[ReadReport]:
-    """The rows of a cube by its key, each once."""
-    found = []
-    with contextlib.suppress(FileNotFoundError):
-        found += [json.loads(line) for line in _file(cube).read_text().splitlines()]
+def rows(cubes: str) -> list[ReadReport]:
+    """The rows of cubes by their keys (words), each once; a scheduler is asked once for all of them."""
+    found, keys = [], cubes.split()
+    for key in keys:
+        with contextlib.suppress(FileNotFoundError):
+            found += [json.loads(line) for line in _file(key).read_text().splitlines()]
     if "distributed" in sys.modules:
         with contextlib.suppress(ValueError):  # no client here
             for topic, events in sys.modules["distributed"].get_client().get_events().items():
-                if str(topic).startswith(f"glacier_nb-{cube}-"):
+                if str(topic).startswith(tuple(f"glacier_nb-{key}-" for key in keys)):
                     found += [event for _, event in events]
     names = [one.name for one in fields(ReadReport)]  # an event also tells its worker
     return list(dict.fromkeys(ReadReport(*(row[name] for name in names)) for row in found))
@@ -86,8 +87,7 @@ def report(cube: xr.Dataset | str) -> pd.DataFrame:
     keys = cube if isinstance(cube, str) else cube.attrs.get(KEY)
     if not keys:
         raise LookupError(f"no attribute {KEY!r}: give the Dataset that load.cube or composite made")
-    found = [asdict(row) for key in keys.split() for row in rows(key)]
-    return pd.DataFrame(found, columns=[one.name for one in fields(ReadReport)])
+    return pd.DataFrame([asdict(row) for row in rows(keys)], columns=[one.name for one in fields(ReadReport)])
 
 
 def settle(made: xr.Dataset | xr.DataArray) -> xr.Dataset | xr.DataArray:
