@@ -94,22 +94,22 @@ def client(
 
 
 def _local(workers: int, threads: int, memory: str | None, **options) -> distributed.LocalCluster:
-    _before_spawning()
-    return distributed.LocalCluster(
-        n_workers=workers,
-        threads_per_worker=max(1, min(threads, cores() // workers)),
-        memory_limit=memory,
-        dashboard_address="127.0.0.1:0",
-        host="127.0.0.1",
-        **options,
-    )
+    with _spawning():
+        return distributed.LocalCluster(
+            n_workers=workers,
+            threads_per_worker=max(1, min(threads, cores() // workers)),
+            memory_limit=memory,
+            dashboard_address="127.0.0.1:0",
+            host="127.0.0.1",
+            **options,
+        )
 
 
 def _cuda(workers: int, threads: int, memory: str | None, **options) -> distributed.LocalCluster:
     """One process for each GPU; what asks for a network's own threads is the GPU."""
     library = _imported("dask_cuda", "dask-cuda")
-    _before_spawning()
-    return library.LocalCUDACluster(threads_per_worker=1, memory_limit=memory, **options)
+    with _spawning():
+        return library.LocalCUDACluster(threads_per_worker=1, memory_limit=memory, **options)
 
 
 @contextlib.contextmanager
@@ -167,10 +167,22 @@ def _environment() -> dict[str, str]:
     return {key: os.environ.get(key, value) for key, value in ENVIRONMENT.items()}
 
 
-def _before_spawning() -> None:
-    """Have workers that Dask starts from now on begin with `ENVIRONMENT`: glibc reads its part before Python runs."""
+@contextlib.contextmanager
+def _spawning() -> Iterator[None]:
+    """Have the workers that Dask starts in this block begin with `ENVIRONMENT`: glibc reads it before Python runs.
+
+    A nanny leaves it in this process too: GDAL reads here as it does there, but what starts next (a notebook's
+    kernel) is no worker, and would keep 256 MB that it is done with.
+    """
     name = "distributed.nanny.pre-spawn-environ"
+    before = {key: os.environ.get(key) for key in ENVIRONMENT if key.startswith("MALLOC")}
     dask.config.set({name: {**dask.config.get(name), **_environment()}})
+    try:
+        yield
+    finally:
+        for key, value in before.items():
+            os.environ.pop(key, None)
+            os.environ.update({} if value is None else {key: value})
 
 
 def _imported(name: str, package: str) -> types.ModuleType:

@@ -5,7 +5,7 @@ Formulas stand in `formulas`, and by kind in `terrain`, `tasseled`, `contrast` a
 
 import difflib
 import functools
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import dask.array as da
 import numpy as np
@@ -210,7 +210,7 @@ def stack(scene: xr.Dataset, names: Sequence[str]) -> xr.DataArray:
     rows, wanted = [find(name) for name in names], needs(names)
     grid = _checked(scene, rows, wanted)
     chunks = next((scene[need].chunks for need in wanted if scene[need].chunks), None)
-    layers = {need: scene[need].data.astype("float32") for need in wanted}
+    layers = {need: scene[need].data.astype("float32", copy=False) for need in wanted}
     if chunks:
         layers = {key: da.asarray(layer).rechunk(chunks) for key, layer in layers.items()}
     asked = {need for row in rows for need in row.needs}
@@ -222,8 +222,8 @@ def stack(scene: xr.Dataset, names: Sequence[str]) -> xr.DataArray:
         taken = tasseled.instruments(scene)
         which = np.full(grid.shape, taken) if isinstance(taken, int) else taken.data
         layers["instrument"] = da.asarray(which).rechunk(chunks) if chunks else np.asarray(which)
-    made = [_layer(row, [layers[need] for need in row.needs]) for row in rows]
-    data = da.stack(made).rechunk({0: -1}) if chunks else np.stack(made)
+    made = (_layer(row, [layers[need] for need in row.needs]) for row in rows)
+    data = da.stack(list(made)).rechunk({0: -1}) if chunks else _stacked(made, (len(rows), *grid.shape))
     attrs = {key: scene.attrs[key] for key in ("time", "sensor", "items") if key in scene.attrs}
     attrs["feature_units"] = {row.name: row.units for row in rows}
     coords = {"feature": list(names)} | {
@@ -231,6 +231,14 @@ def stack(scene: xr.Dataset, names: Sequence[str]) -> xr.DataArray:
     }
     out = xr.DataArray(data, coords, ("feature", "y", "x"), "features", attrs)
     return assign_crs(out, grid.crs)
+
+
+def _stacked(layers: Iterable[np.ndarray], shape: tuple[int, ...]) -> np.ndarray:
+    """Layers in one array, each put there as it is made: one at a time in memory beside it."""
+    data = np.empty(shape, "float32")
+    for number, layer in enumerate(layers):
+        data[number] = layer
+    return data
 
 
 def _layer(row: Feature, arrays: list):

@@ -50,17 +50,18 @@ def _fit(z: np.ndarray, step: tuple[float, float], smooth: bool = False) -> np.n
     corners = z[:-2, 2:], z[:-2, :-2], z[2:, 2:], z[2:, :-2]
     north_east, north_west, south_east, south_west = corners
     p, q = (east - west) / (2 * dx), (north - south) / (2 * dy)
+    kept = np.float32  # each at once, so that no two are held in double precision
     return np.stack(
         [
-            p,
-            q,
-            (east - 2 * middle + west) / dx**2,
-            (north_east - north_west - south_east + south_west) / (4 * dx * dy),
-            (north - 2 * middle + south) / dy**2,
-            np.sqrt(sum((other - middle) ** 2 for other in (north, south, west, east, *corners))),
-            _parting(p, q, dx, dy),
+            kept(p),
+            kept(q),
+            kept((east - 2 * middle + west) / dx**2),
+            kept((north_east - north_west - south_east + south_west) / (4 * dx * dy)),
+            kept((north - 2 * middle + south) / dy**2),
+            kept(np.sqrt(sum((other - middle) ** 2 for other in (north, south, west, east, *corners)))),
+            kept(_parting(p, q, dx, dy)),
         ]
-    ).astype("float32")
+    )
 
 
 def _parting(p: np.ndarray, q: np.ndarray, dx: float, dy: float) -> np.ndarray:

@@ -36,6 +36,18 @@ def test_local_cluster_is_gone_afterwards(capsys):
         distributed.Client(address, timeout="1s")
 
 
+def test_how_a_worker_keeps_memory_is_not_what_starts_next_is_told(monkeypatch):
+    """A nanny would leave it in this process: a notebook's kernel kept 160 MB more of what it was done with."""
+    kept = {key: value for key, value in cluster.ENVIRONMENT.items() if key.startswith("MALLOC")}
+    for key in kept:
+        monkeypatch.delenv(key, raising=False)
+    monkeypatch.setenv("MALLOC_TRIM_THRESHOLD_", "1234567")  # what the user set stands, there and here
+    with cluster.client(workers=1, threads=1) as session:
+        there = session.submit(lambda: dict(os.environ)).result()
+        assert {key: there[key] for key in kept} == kept | {"MALLOC_TRIM_THRESHOLD_": "1234567"}
+        assert {key: os.environ[key] for key in kept if key in os.environ} == {"MALLOC_TRIM_THRESHOLD_": "1234567"}
+
+
 def test_an_address_is_joined_and_left_running(scheduler):
     for _ in range(2):
         with cluster.client(scheduler.scheduler_address) as session:
