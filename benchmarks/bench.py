@@ -263,7 +263,9 @@ def ship(name: str, arguments: argparse.Namespace) -> None:
     The steps are those of `run` unless asked for: the last state that was best on what it learns from is kept.
     """
     bench, out, done = BENCHES[name], arguments.out, read(name, arguments.out)
-    for system_name in arguments.systems or ():
+    if not arguments.systems:
+        raise ValueError("ship asks which: --systems NAME ...")
+    for system_name in arguments.systems:
         mine = done[done.system == system_name] if len(done) else done
         if not len(mine):
             raise FileNotFoundError(f"no score of {system_name} in {out}: run {name} for it first")

@@ -38,7 +38,7 @@ autodoc_preserve_defaults = True
 TASKS = (
     ("Find and read scenes", ("regions", "search", "load", "ranking", "composite", "features", "elevation")),
     ("Map", ("systems", "predict", "weights", "vectorize", "clean", "ensembles", "location")),
-    ("Measure", ("change", "terminus", "attributes", "uncertainty", "metrics")),
+    ("Measure", ("change", "terminus", "attributes", "rockglaciers", "uncertainty", "metrics")),
     ("Show", ("plots", "pages", "charts", "maps", "sheets", "thinning", "tables")),
     ("Learn", ("train", "patches", "losses", "losses_front", "recipes", "trials")),
     ("Run and share", ("batch", "share", "cluster", "provenance", "demo", "tour", "__main__")),

@@ -140,10 +140,10 @@ def share_command(arguments: argparse.Namespace) -> int:
 
 
 def train_command(arguments: argparse.Namespace) -> int:
-    """Train the demo network again from synthetic landscapes."""
+    """Train a demo network again from synthetic landscapes."""
     from glacier_nb import train
 
-    print(train.demo(seeds=arguments.seeds, steps=arguments.steps, out=arguments.out))
+    print(train.demo(seeds=arguments.seeds, steps=arguments.steps, out=arguments.out, system=arguments.system))
     return 0
 
 
@@ -223,14 +223,14 @@ def parser() -> argparse.ArgumentParser:
     one.add_argument("--rerun", action="store_true", help="run the notebooks of DIR again and compare")
     one.set_defaults(call=share_command)
 
-    one = commands.add_parser("train", help="train the demo network again (about 20 minutes on two cores)")
+    one = commands.add_parser("train", help="train a demo network again (about 20 minutes on two cores)")
+    one.add_argument("--system", default="extent-demo", help="extent-demo (default), debris-demo or rock-demo")
     one.add_argument("--seeds", type=int, nargs="+", default=None, help="synthetic landscapes to learn from")
     one.add_argument("--steps", type=int, default=None, help="optimiser steps")
     one.add_argument(
         "--out",
         type=pathlib.Path,
-        default=pathlib.Path("out/extent-demo"),
-        help="folder for weights and card",
+        help="folder for weights and card (default out/ and the system's name)",
     )
     one.set_defaults(call=train_command)
     return top

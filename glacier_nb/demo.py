@@ -57,8 +57,13 @@ def reference(name: str, seed: int = 7) -> str:
     return str(folder(seed) / "truth" / "outlines.parquet") if name == "demo" else name
 
 
+def rock_glaciers(name: str, seed: int = 7) -> str:
+    """`name` itself, or for "demo" the path of the embedded region's true rock glaciers."""
+    return str(folder(seed) / "truth" / "rock_glaciers.parquet") if name == "demo" else name
+
+
 def truth(name: str, seed: int = 7) -> "gpd.GeoDataFrame":
-    """One of the embedded region's true layers: outlines, divides, fronts, centrelines or boxes."""
+    """One of the embedded region's true layers: outlines, divides, fronts, centrelines, boxes or rock_glaciers."""
     import geopandas as gpd  # 60 MB, which a process that only serves the region does without
 
     return gpd.read_parquet(folder(seed) / "truth" / f"{name}.parquet")

@@ -59,12 +59,12 @@ def oggm(
 ) -> list[str]:
     """A file whose rows `oggm.workflow.init_glacier_directories(geopandas.read_file(path))` takes as they are.
 
-    OGGM 1.6 takes one polygon and one row a glacier, in lon/lat: RGI 6.0's columns where ids are RGI60-..., else RGI
-    7.0's. `outlines`: of one date, in a projected CRS. A part that came loose is a row named after its parent with
-    _d02, _d03 ... by size; bodies under 0.01 km2 are left out. `region` and `inventory`: see `rgi.full`, `rgi.table`.
-    Returns what was changed or left out, a sentence each. ValueError: a glacier in several rows, ids of both
-    inventories, no region, a glacier across the antimeridian, GeoJSON (whose readers make src_date a time, which OGGM
-    does not take); and as `write`.
+    OGGM 1.6 (tried with 1.6.3) takes one polygon and one row a glacier, in lon/lat: RGI 6.0's columns where ids are
+    RGI60-..., else RGI 7.0's. `outlines`: of one date, in a projected CRS. A part that came loose is a row named after
+    its parent with _d02, _d03 ... by size; bodies under 0.01 km2 are left out. `region` and `inventory`: see
+    `rgi.full`, `rgi.table`. Returns what was changed or left out, a sentence each. ValueError: a glacier in several
+    rows, ids of both inventories, no region, a glacier across the antimeridian, GeoJSON (whose readers make src_date a
+    time, which OGGM does not take); and as `write`.
     """
     if not _format(path).texts:
         good = ", ".join(one.suffix for one in FORMATS if one.texts)

@@ -59,7 +59,7 @@ MAKERS = {
 def write_truth(land: Landscape, folder: pathlib.Path) -> None:
     """Tables as GeoParquet; zones, surface and elevation change as COGs with a band per date; volumes as JSON."""
     folder.mkdir(parents=True)
-    for name in ("outlines", "divides", "fronts", "centrelines", "boxes"):
+    for name in ("outlines", "divides", "fronts", "centrelines", "boxes", "rock_glaciers"):
         getattr(land, name).to_parquet(folder / f"{name}.parquet")
     dates, place = [str(t)[:10] for t in land.zones.time.values], grid(land.geobox, 10)
     surface = np.round(land.surface.values * 64.0) / np.float32(64.0)

@@ -1,5 +1,6 @@
-"""Synthetic landscapes to learn from, made by the road that users take, and the demo network trained on them."""
+"""Synthetic landscapes to learn from, made by the road that users take, and the demo networks trained on them."""
 
+import dataclasses
 import hashlib
 import json
 import os
@@ -19,18 +20,53 @@ from glacier_nb.labels import Sample
 from glacier_nb.systems import System
 
 DEMO_SEEDS = (9001, 9002, 9003, 9004, 9005, 9006, 9010, 9011, 9012)
-"""Landscapes the demo network learns from, the last of them for validation; the demo never shows these."""
+"""Landscapes the demo networks learn from, the last of them for validation; the demo never shows these."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Demo:
+    """A system that learns from synthetic landscapes: whose images it is given, what it is for and not for."""
+
+    sensor: str
+    use: str
+    misuse: str
+
+
+_UNREAL = (
+    "it has seen spectra of a few glaciers' surfaces on invented terrain and no real image; its outlines of a real"
+    " place are an illustration"
+)
+DEMOS = {
+    "extent-demo": Demo(
+        "sentinel-2-l2a",
+        "showing the whole road on the synthetic landscape of this project, and tests",
+        f"measuring real glaciers: {_UNREAL}",
+    ),
+    "debris-demo": Demo(
+        "landsat-c2-l2",
+        "showing what thermal images tell of ice under rubble, on the synthetic landscape of this project, and tests",
+        f"measuring real debris-covered glaciers: {_UNREAL}",
+    ),
+    "rock-demo": Demo(
+        "sentinel-2-l2a",
+        "showing an inventory of rock glaciers on the synthetic landscape of this project, and tests",
+        f"an inventory of a real place: {_UNREAL}, and every rock glacier it learnt from was drawn by one rule",
+    ),
+}
+"""Systems that `demo` trains, by name."""
 
 
 def landscape(seed: int, cache: str | os.PathLike, system: str | System = "extent-demo") -> list[Sample]:
     """One synthetic landscape as a sample per date, each mapped memory in `cache`; made there if it is not.
 
-    The scenes come by the road that users take: items searched in the region's folder, a late-summer composite,
-    radar averaged over the year, elevation and its change. float16, about 22 MB a date; a minute a landscape.
+    The scenes come by the road that users take: items searched in the region's folder, a late-summer composite of
+    the sensor that `DEMOS` names (else Sentinel-2), radar averaged over the year, elevation and its change. float16,
+    about 22 MB a date; a minute a landscape.
     """
     system = systems.find(system)
+    sensor = DEMOS.get(system.name, DEMOS["extent-demo"]).sensor
     made_by = provenance.sources("imaging", "load", "composite", "features")
-    asked = hashlib.sha256(repr((system.inputs, system.zones)).encode()).hexdigest()[:8]
+    asked = hashlib.sha256(repr((system.inputs, system.zones, sensor)).encode()).hexdigest()[:8]
     folder = pathlib.Path(cache) / f"landscape-{seed}-{made_by}-{asked}"
     if not folder.exists():
         from glacier_nb import imaging  # numba compiles on import: only where a region is made
@@ -43,7 +79,7 @@ def landscape(seed: int, cache: str | os.PathLike, system: str | System = "exten
                 truth, geobox = file.read(), GeoBox.from_rio(file)
             number = [system.zones.index(_nearest(zone, system.zones)) for zone in vectorize.ZONES]
             for date, zones in zip(facts["dates"], truth, strict=True):
-                values = _scene(region, facts["bbox"], geobox, date, system.inputs)
+                values = _scene(region, facts["bbox"], geobox, date, system.inputs, sensor)
                 np.save(made / f"{date}.features.npy", values.astype("float16"))
                 np.save(made / f"{date}.truth.npy", np.array(number, "uint8")[zones])
     return [
@@ -55,16 +91,18 @@ def landscape(seed: int, cache: str | os.PathLike, system: str | System = "exten
 
 
 def _nearest(zone: str, zones: Sequence[str]) -> str:
-    """What a system calls a zone: ice that it does not tell apart is glacier, all else rock."""
-    return zone if zone in zones else "glacier" if zone in vectorize.ICE else "rock"
+    """What a system calls a zone: ice that it does not tell apart is glacier, where it has that; all else rock."""
+    return zone if zone in zones else "glacier" if zone in vectorize.ICE and "glacier" in zones else "rock"
 
 
-def _scene(region: pathlib.Path, bbox: Sequence[float], geobox: GeoBox, date: str, inputs: Sequence[str]) -> np.ndarray:
+def _scene(
+    region: pathlib.Path, bbox: Sequence[float], geobox: GeoBox, date: str, inputs: Sequence[str], sensor: str
+) -> np.ndarray:
     """Inputs (feature, y, x) of one date of a region's folder."""
     year = int(date[:4])
     optical, radar = (
-        load.cube(search.scenes(bbox, year, sensor, region), geobox, provider=region)
-        for sensor in ("sentinel-2-l2a", "sentinel-1-rtc")
+        load.cube(search.scenes(bbox, year, name, region), geobox, provider=region)
+        for name in (sensor, "sentinel-1-rtc")
     )
     heights = search.scenes(bbox, None, "cop-dem-glo-30", region)
     mean = composite.average(radar, year)
@@ -81,36 +119,42 @@ def demo(
     seeds: Sequence[int] | None = None,
     folder: str | os.PathLike = ".cache/train",
     steps: int | None = None,
-    out: str | os.PathLike = "out/extent-demo",
+    out: str | os.PathLike | None = None,
     seed: int = 0,
+    system: str = "extent-demo",
 ) -> pathlib.Path:
-    """Train the demo network on synthetic landscapes, the last of `seeds` for validation; path of the weights in `out`.
+    """Train one of `DEMOS` on synthetic landscapes, the last of `seeds` for validation; path of the weights in `out`.
 
     About a minute a landscape to make (kept in `folder`), then 20 minutes on two cores. The card beside the weights
     says how well the validation landscape is mapped; to ship them, copy both files to glacier_nb/weights_files and
-    put the hash that this prints into `weights.WEIGHTS`. ValueError: fewer than two seeds.
+    put the hash that this prints into `weights.WEIGHTS`. out: out/<system> by default. ValueError: fewer than two
+    seeds. LookupError: another system.
     """
     seeds = tuple(seeds or DEMO_SEEDS)
+    if system not in DEMOS:
+        raise LookupError(f"no demo network {system!r}: one of {', '.join(DEMOS)}")
     if len(seeds) < 2:
         raise ValueError(f"seeds {seeds}: give two or more, the last one is for validation")
-    *training, validation = [landscape(one, folder) for one in tqdm(seeds, desc="landscapes", unit="landscape")]
+    made = (landscape(one, folder, system) for one in tqdm(seeds, desc="landscapes", unit="landscape"))
+    *training, validation = made
     fast = getattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)()  # torch has no public word for it
     scenes = [sample for scenes in training for sample in scenes]
-    system = systems.find("extent-demo")
+    row, told = systems.find(system), DEMOS[system]
     precision = "bfloat16" if fast else "float32"
-    found = fitting.fit(system, scenes, seed, steps, validation, precision=precision, absent=system.zones)
+    found = fitting.fit(row, scenes, seed, steps, validation, precision=precision, absent=row.zones)
     card = {
-        "for": "showing the whole road on the synthetic landscape of this project, and tests",
-        "not_for": "measuring real glaciers: it has seen spectra of a few glaciers' surfaces on invented terrain and no"
-        " real image; its outlines of a real place are an illustration",
+        "for": told.use,
+        "not_for": told.misuse,
+        "sensor": told.sensor,
         "seeds": seeds[:-1],
         "validation_seeds": seeds[-1:],
-        "command": f"python -m glacier_nb train --seeds {' '.join(map(str, seeds))} --steps {found.steps}",
+        "command": f"python -m glacier_nb train --system {system} --seeds {' '.join(map(str, seeds))}"
+        f" --steps {found.steps}",
         "resolution": 10.0,
         "licence": "Apache-2.0",
         "citation": "this project",
     }
-    path = fitting.save(found, pathlib.Path(out) / "extent-demo.safetensors", **card)
+    path = fitting.save(found, pathlib.Path(out or f"out/{system}") / f"{system}.safetensors", **card)
     fitting.save(found, path, **card, score=scores.zones(found.system, path, validation))
     print(f"{path}: sha256 {trained.sha256(path)}")
     return path

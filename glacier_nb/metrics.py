@@ -82,6 +82,26 @@ def area_error(predicted: Map | Shapes, truth: Map | Shapes) -> float:
     return 100 * _ratio(extra - missed, both + missed)
 
 
+def by_polygon(predicted: gpd.GeoDataFrame, truth: gpd.GeoDataFrame, share: float = 0.5) -> dict[str, float]:
+    """Bodies counted, as inventories of rock glaciers are scored: n, n_true, found, right, precision, recall, f1.
+
+    A true body is found where `share` of its area or more was mapped; a mapped one is right where as much of it is
+    true. Sub-metre slivers count as little as they are large. NaN where there is nothing to divide by.
+
+    >>> boxes = lambda *at: gpd.GeoDataFrame(geometry=[shapely.box(x, 0, x + 2, 1) for x in at], crs=32633)
+    >>> score = by_polygon(boxes(0, 10, 20), boxes(0.5, 9))
+    >>> score["found"], score["right"], round(score["precision"], 2), score["recall"]
+    (2, 2, 0.67, 1.0)
+    """
+    mapped, true = _shape(predicted, truth), _shape(truth, truth)
+    bodies = predicted.geometry.to_crs(truth.crs)
+    found = int((truth.intersection(mapped).area >= share * truth.area).sum())
+    right = int((bodies.intersection(true).area >= share * bodies.area).sum())
+    precision, recall = _ratio(right, len(bodies)), _ratio(found, len(truth))
+    counts = {"n": len(bodies), "n_true": len(truth), "found": found, "right": right}
+    return counts | {"precision": precision, "recall": recall, "f1": _ratio(2 * precision * recall, precision + recall)}
+
+
 def debris_recall(zones: xr.DataArray, truth: Map) -> float:
     """Share (0-1) of truly debris-covered ice that a map has as glacier, whether bare or debris-covered.
 

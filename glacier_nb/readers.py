@@ -28,6 +28,7 @@ _NAMES = {
     "term_type": ("term_type", "TermType"), "surge_type": ("surge_type", "Surging"),
     "aspect_sec": ("aspect_sec",), "conn_lvl": ("conn_lvl", "Connect"), "primeclass": ("primeclass",),
     "utm_zone": ("utm_zone",), "dem_source": ("dem_source",), "is_rgi6": ("is_rgi6",),
+    "parent_rgi_id": ("parent_rgi_id",),
     "analysis": ("anlys_id",), "analysts": ("analysts",), "line_type": ("line_type",), "system": ("system",),
 }  # fmt: skip
 _SYSTEMS = (("RGI2000-v7", "RGI 7.0"), ("RGI60", "RGI 6.0"), ("RGI50", "RGI 5.0"), (r"G\d{6}[EW]", "GLIMS"),

@@ -50,13 +50,15 @@ def known(sample: Sample, chance: np.ndarray) -> np.ndarray:
 
 
 def zones(system: str | System, path: Paths, samples: Sequence[Sample], cleaned: bool = False) -> dict:
-    """How weights map whole scenes: IoU of each zone over all of them, and percent error of the ice area in each.
+    """How weights map whole scenes: IoU of each zone over all of them, and percent error of the area in each.
 
+    Keys iou, and ice_area_error_percent, or area_error_percent of all zones but the first where none of them is ice.
     path: one file, or several as an ensemble. Only pixels `within` and with a known truth count.
     """
     system = systems.find(system)
     both, either, errors = np.zeros(len(system.zones)), np.zeros(len(system.zones)), {}
     ice = [number for number, zone in enumerate(system.zones) if zone in clean.ICE]
+    mapped = ice or list(range(1, len(system.zones)))
     for sample in samples:
         found, truth = chances(system, path, sample, cleaned), np.asarray(sample.truth)
         seen = known(sample, found)
@@ -64,10 +66,11 @@ def zones(system: str | System, path: Paths, samples: Sequence[Sample], cleaned:
         for zone in range(len(system.zones)):
             both[zone] += ((guess == zone) & (true == zone)).sum()
             either[zone] += ((guess == zone) | (true == zone)).sum()
-        share = np.isin(guess, ice).sum() / max(1, np.isin(true, ice).sum())
+        share = np.isin(guess, mapped).sum() / max(1, np.isin(true, mapped).sum())
         errors[sample.name] = round(100 * float(share - 1), 3)
     iou = np.where(either > 0, both / np.maximum(either, 1), np.nan).round(4).tolist()
-    return {"iou": dict(zip(system.zones, iou, strict=True)), "ice_area_error_percent": errors}
+    area = "ice_area_error_percent" if ice else "area_error_percent"
+    return {"iou": dict(zip(system.zones, iou, strict=True)), area: errors}
 
 
 def ice(system: str | System, path: Paths | None, samples: Sequence[Sample], cleaned: bool = False) -> pd.DataFrame:
@@ -135,8 +138,8 @@ def one(system: str | System, path: Paths, samples: Sequence[Sample], **options)
         found = fronts(system, path, samples, **options).attrs
         return {"mean_px": found["mean_px"], "missed": float(found["missed"])}
     found = zones(system, path, samples, **options)
-    errors = np.abs(list(found["ice_area_error_percent"].values()))
-    return {"mean_iou": float(np.nanmean(list(found["iou"].values()))), "area_error_percent": float(errors.mean())}
+    iou, errors = (list(part.values()) for part in found.values())
+    return {"mean_iou": float(np.nanmean(iou)), "area_error_percent": float(np.abs(errors).mean())}
 
 
 def summary(table: pd.DataFrame) -> pd.DataFrame:

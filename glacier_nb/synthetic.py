@@ -291,6 +291,7 @@ def landscape(seed: int, size: int = SIDE) -> Landscape:
         "fronts": truth.fronts(arrays["zones"], fjord, melange, seed),
         "centrelines": truth.centrelines(floors, fjord, seed, roles, crs),
         "boxes": truth.box(fjord, seed, crs),
+        "rock_glaciers": truth.rock_glaciers(arrays["zones"], seed, SPECK * PIXEL**2),
     }
     if size < SIDE:
         tables = {name: truth.cut(table, WHOLE[part]) for name, table in tables.items()}

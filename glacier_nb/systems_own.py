@@ -13,6 +13,8 @@ from glacier_nb.networks.unet import UNet
 from glacier_nb.recipes import Recipe, System
 
 _OPTICAL = ("blue", "green", "red", "nir", "swir16", "swir22")
+_FORM = ("mean_curvature", "profile_curvature_smoothed", "planform_curvature_smoothed", "ruggedness_smoothed", "sadi")
+"""What tells a lobe that creeps from the slope that it lies on; none of it changes where a cut is turned."""
 _CLEAN = (
     (clean.specks, {"min_area": 100_000.0, "names": ("melange",)}),
     (clean.specks, {"min_area": 500_000.0, "names": ("ocean", "melange")}),  # a fjord is larger
@@ -27,11 +29,12 @@ _RECIPE = Recipe(
     schedule=recipes.one_cycle,
     symmetries=tuple(range(8)),
 )
+_ZONES_LOSS = ((losses.cross_entropy, 1.0, {}), (losses.dice, 0.5, {}))
 _six_zones = functools.partial(
     System,
     finish=recipes.exclusive_zones,
     zones=("rock", "glacier", "debris cover", "ocean", "melange", "lake"),
-    loss=((losses.cross_entropy, 1.0, {}), (losses.dice, 0.5, {})),
+    loss=_ZONES_LOSS,
 )
 
 
@@ -50,6 +53,35 @@ ROWS = (
         recipe=_RECIPE,
         clean=_CLEAN,
         optional=("dh_dt", "vv_db", "vh_db"),
+    ),
+    System(
+        name="debris-demo",
+        citation="this project",
+        task="extent",
+        inputs=(*_OPTICAL, "ndsi", "lwir11", "slope", "dh_dt", "vv_db", "vh_db"),
+        network=functools.partial(UNet, terms={"zones": 3}, widths=(16, 32, 64, 128), norm=True),
+        finish=recipes.exclusive_zones,
+        zones=("rock", "glacier", "debris cover"),
+        loss=_ZONES_LOSS,
+        recipe=_RECIPE,
+        clean=_CLEAN[2:],
+        optional=("lwir11", "dh_dt", "vv_db", "vh_db"),
+    ),
+    System(
+        name="rock-demo",
+        citation="this project",
+        task="rock glacier",
+        inputs=(*_OPTICAL, "ndsi", "slope", *_FORM, "vv_db", "vh_db"),
+        network=functools.partial(UNet, terms={"zones": 1}, widths=(16, 32, 64, 128), norm=True),
+        finish=recipes.two_zones,
+        zones=("rock", "rock glacier"),
+        loss=((losses.binary_cross_entropy, 1.0, {}), (losses.foreground_dice, 0.5, {})),
+        recipe=_RECIPE,
+        clean=(
+            (clean.specks, {"min_area": 10_000.0, "names": ("rock glacier",)}),
+            (clean.enclosed, {"names": ("rock glacier",), "max_area": 10_000.0}),
+        ),
+        optional=("vv_db", "vh_db"),
     ),
     _six_zones(
         name="any-sensors",

@@ -23,8 +23,8 @@ class Landscape:
     vectorize.ZONES; basins (y, x) int16, number in the rgi_id; snowline (time) m.
     outlines: rgi_id, name, time, system, area_m2, debris_m2. divides: rgi_id, name, the basin its ice stays in.
     fronts: rgi_id, time, system, sensor, melange, position_m (known advance since the first date). centrelines: from
-    up-glacier to down-glacier. boxes: the rectangle that all fronts cross. budget: m3 per date, on the flow grid and
-    on this one.
+    up-glacier to down-glacier. boxes: the rectangle that all fronts cross. rock_glaciers: rgi_id, system, area_m2; the
+    same at every date. budget: m3 per date, on the flow grid and on this one.
     """
 
     seed: int
@@ -38,6 +38,7 @@ class Landscape:
     fronts: gpd.GeoDataFrame
     centrelines: gpd.GeoDataFrame
     boxes: gpd.GeoDataFrame
+    rock_glaciers: gpd.GeoDataFrame
     budget: pd.DataFrame
 
     @property
@@ -155,6 +156,16 @@ def outlines(zones: xr.DataArray, basins: np.ndarray, seed: int, roles: list[str
         more = {"time": zone.time.values, "system": "truth", "area_m2": shapes.area.values, "debris_m2": under}
         rows.append(named(shapes, seed, roles, **more))
     return pd.concat(rows, ignore_index=True)
+
+
+def rock_glaciers(zones: xr.DataArray, seed: int, smallest: float) -> gpd.GeoDataFrame:
+    """Every rock glacier of `smallest` m2 or more at the first date, the largest first: they outlast the ice."""
+    bodies, _ = ndimage.label(zones[0].values == ROCK_GLACIER)
+    shapes = polygons(bodies, zones.odc.geobox)
+    shapes = shapes[shapes.area >= smallest].iloc[np.argsort(-shapes[shapes.area >= smallest].area, kind="stable")]
+    ids = [f"synthetic-{seed}-R{number:04d}" for number in range(1, len(shapes) + 1)]
+    columns = {"rgi_id": ids, "system": "truth", "area_m2": shapes.area.to_numpy()}
+    return gpd.GeoDataFrame(columns, geometry=list(shapes), crs=zones.odc.geobox.crs.to_epsg())
 
 
 def fronts(zones: xr.DataArray, fjord: Fjord, melange: np.ndarray, seed: int) -> gpd.GeoDataFrame:

@@ -70,22 +70,27 @@ def seen(zones: xr.DataArray) -> gpd.GeoDataFrame:
 
 
 def outlines(
-    zones: xr.DataArray, divides: gpd.GeoDataFrame | None = None, min_area: float = basins.LEAST, threshold: float = 0.5
+    zones: xr.DataArray,
+    divides: gpd.GeoDataFrame | None = None,
+    min_area: float = basins.LEAST,
+    threshold: float = 0.5,
+    names: Sequence[str] = ICE,
 ) -> gpd.GeoDataFrame:
     """Glacier outlines where the glacier probability passes `threshold`, one row per glacier.
 
-    `zones` (zone, y, x) with attrs time, system and sensor; `divides` (rgi_id, geometry) cut the ice and name it, parts
-    that came loose stay with their basin (`basins.parts` gives each a row). Without divides every body of ice is a
-    row, named by its place as GLIMS does: ids that do not carry over to another date. Bodies smaller than `min_area`
-    (m2) are left out; holes stay. Columns: rgi_id, time, system, sensor, pixel_m, geometry (ends where nothing was
-    seen), area_m2, margin_m (ice margin: no divide, no cloud's or map's edge), parent_rgi_id (the inventory's glacier,
-    "" if there is none); attrs: threshold, unseen_m2 (of the map), outside_m2 (ice in no basin).
-    Raises ValueError for degrees or Web Mercator, LookupError when no zone is glacier.
+    `zones` (zone, y, x) with attrs time, system and sensor; `names` of them make up a glacier ("rock glacier" is
+    traced like one); `divides` (rgi_id, geometry) cut the ice and name it, parts that came loose stay with their basin
+    (`basins.parts` gives each a row). Without divides every body of ice is a row, named by its place as GLIMS does:
+    ids that do not carry over to another date. Bodies smaller than `min_area` (m2) are left out; holes stay. Columns:
+    rgi_id, time, system, sensor, pixel_m, geometry (ends where nothing was seen), area_m2, margin_m (ice margin: no
+    divide, no cloud's or map's edge), parent_rgi_id (the inventory's glacier, "" if there is none); attrs: threshold,
+    unseen_m2 (of the map), outside_m2 (ice in no basin).
+    Raises ValueError for degrees or Web Mercator, LookupError when no zone is among `names`.
     """
     metres(geobox := zones.odc.geobox)
     zones = zones.compute()  # a lazy map is made once
     pixel, view = float(abs(geobox.resolution.x)), seen(zones).geometry.iloc[0]
-    shapes = basins.valid(_trace(filled(glacier_probability(zones)), threshold, geobox))
+    shapes = basins.valid(_trace(filled(glacier_probability(zones, names)), threshold, geobox))
     shapes = shapes[shapely.area(shapes) >= min_area]
     unseen = max(shapely.box(*geobox.boundingbox.bbox).area - view.area, 0.0)
     if unseen > 0:

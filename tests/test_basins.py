@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 import shapely
 
-from glacier_nb import basins, change, vectorize
+from glacier_nb import basins, change, readers, vectorize
 
 CRS = "EPSG:32633"
 TRUNK = shapely.box(0, 0, 1000, 5000)
@@ -41,7 +41,7 @@ def test_a_loose_tributary_stays_in_its_parents_row_and_area(two_dates):
     assert table.change_m2.iloc[-1] == pytest.approx(-2e5) and table.events.iloc[-1] == "split into 2"
 
 
-def test_parts_have_rows_ids_and_one_parent(two_dates):
+def test_parts_have_rows_ids_and_one_parent(two_dates, tmp_path):
     whole = vectorize.split(two_dates, place(BASIN))
     found = basins.parts(whole)
     assert list(found.groupby("time").size()) == [1, 2]
@@ -49,6 +49,8 @@ def test_parts_have_rows_ids_and_one_parent(two_dates):
     trunk, loose = found[found.time.dt.year == 2020].itertuples()
     assert trunk.rgi_id == BASIN.rgi_id[0] and trunk.area_m2 == pytest.approx(5e6 + 2500)  # with the speck
     assert loose.rgi_id.startswith("G015") and loose.area_m2 == pytest.approx(1.8e6)
+    found.to_file(tmp_path / "parts.gpkg")
+    assert (readers.inventory(tmp_path / "parts.gpkg").parent_rgi_id == BASIN.rgi_id[0]).all()  # edited elsewhere
     assert found.margin_m.sum() == pytest.approx(whole.margin_m.sum())
     assert loose.margin_m == pytest.approx(5600)
     small = basins.parts(whole, min_area=1000)

@@ -2,11 +2,12 @@
 
 # ruff: noqa: E501, the headings are as published
 
+import geopandas as gpd
 import numpy as np
 import pandas as pd
 import pytest
 
-from glacier_nb import datasets, records
+from glacier_nb import datasets, records, terminus
 
 WGMS_2021 = """POLITICAL_UNIT,NAME,WGMS_ID,YEAR,SURVEY_DATE,REFERENCE_DATE,FRONT_VARIATION,FRONT_VAR_UNC,QUALITATIVE_VARIATION
 CH,RHONE,473,2003,20030999,20020999,-12,2,
@@ -98,6 +99,26 @@ def test_471_lengths_of_leclercq(data):
     np.testing.assert_allclose(series.length_change_m.sum(), series.position_m.last())
     rhone = found[found.rgi_id == "RGI60-11.01238"]
     assert rhone.glac_name.unique().tolist() == ["Rhone"] and rhone.position_m.iloc[-1] < -2000
+
+
+def test_karale_the_glacier_that_both_records_have(data):
+    """Leclercq's Karale Glacier (450) is MEaSUREs' 172, by its place; no other is in both, none of Svalbard's five is.
+
+    Two tellings of one retreat: by summer images along a line there, by winter images across the front here. They
+    share no image, and 2000 to 2010 is all that they share of time.
+    """
+    lengths = datasets.read("leclercq-lengths", data)
+    record = lengths[lengths.glacier_id == "450"].set_index("time").position_m
+    told = record["2010-07-01"] - record["2000-07-01"]
+    fronts = datasets.read("measures-termini", data).query("glacier_id == 172").to_crs(3413)
+    inland = gpd.GeoSeries.from_xy([-36.75], [66.10], crs=4326).to_crs(3413)  # west: it flows eastwards into its fjord
+    upglacier = tuple(inland.get_coordinates().iloc[0])
+    box, line = terminus.draw_box(fronts, upglacier), terminus.draw_centreline(fronts, upglacier)
+    years = (fronts.time - pd.Timestamp("2000-07-01")) / pd.Timedelta(days=365.25)
+    for method in ("box", "multi-centreline", "centreline"):
+        found = terminus.positions(fronts, method, box=box, centreline=line, upglacier=upglacier, pixel=20.0)
+        ours = np.interp(10, years, found.position_m)
+        assert told < 0 and ours < 0 and 0.5 < ours / told < 2, method
 
 
 def test_another_table_is_refused(tmp_path):

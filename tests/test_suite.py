@@ -14,6 +14,7 @@ SMALL = {
     "05_elevation_change": {},
     "06_train_a_system": {"years": [2025], "steps": 60},
     "07_compare_systems": {"years": [2025], "names": ["extent-demo", "ndsi"], "steps": 8},
+    "08_rock_glaciers": {"years": [2023, 2025]},
 }
 
 
@@ -66,6 +67,17 @@ def test_comparison_scores_all_on_the_same_ground(ran):
         assert table.one_less_iou[name] == pytest.approx(some.one_less_iou.mean())
         assert table.low[name] <= table.one_less_iou[name] <= table.high[name]
     assert table.to_best.iloc[0] == 0 and np.all(table.to_best >= 0)
+
+
+def test_the_rock_glacier_is_found_where_it_is_and_nothing_else(ran):
+    told = answer(ran, "08_rock_glaciers")
+    true = demo.truth("rock_glaciers", 7)
+    assert told["scores"]["found"] == told["scores"]["n_true"] == len(true) and told["scores"]["precision"] == 1
+    sums = told["answer"]
+    assert sums["lower_m2"] < sums["area_m2"] < sums["upper_m2"]
+    assert sums["area_m2"] == pytest.approx(true.area_m2.sum(), rel=0.25)
+    found = gpd.read_parquet(ran / "08_rock_glaciers" / "rock_glaciers.parquet")
+    assert (found.found_in <= found.seen_in).all() and (found.seen_in == 2).all() and found.zmin_m.notna().all()
 
 
 @pytest.mark.browser

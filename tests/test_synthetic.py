@@ -92,6 +92,15 @@ def test_debris(land):
     assert np.median(rough[zone == truth.DEBRIS]) < 0.3 * np.median(rough[zone == truth.ROCK])
 
 
+def test_rock_glaciers_lie_where_the_zones_have_them(land):
+    found = land.rock_glaciers
+    assert len(found) >= 1 and found.rgi_id.is_unique and (found.area_m2 >= 10_000).all()
+    assert found.area_m2.to_numpy() == pytest.approx(found.area.to_numpy()) and found.area_m2.is_monotonic_decreasing
+    drawn = vectorize.rasterize(found, land.geobox).values == 1
+    mapped = land.zones[0].values == truth.ROCK_GLACIER
+    assert not (drawn & ~mapped).any() and (mapped & ~drawn).sum() < 0.1 * mapped.sum()  # specks are left out
+
+
 def test_one_splits_one_vanishes(land):
     split = glacier(land, "split")
     assert len(split.rgi_id.unique()) == 1
