@@ -82,13 +82,21 @@ COLUMNS = {
     "to_best_high": Column("at most", 1.0, "+z.3f"),
     "p": Column("p", 1.0, ".2g"),
     "seconds": Column("Seconds a training", 1.0, ",.1f"),
+    "found_in": Column("Summers that find it"),
+    "seen_in": Column("that saw it"),
+    "probability": Column("Probability", 1.0, ".2f"),
+    "zmin_m": Column("Lowest (m)", 1.0, ",.0f"),
+    "zmax_m": Column("Highest (m)", 1.0, ",.0f"),
+    "slope_deg": Column("Slope (°)", 1.0, ".0f"),
+    "aspect_deg": Column("Aspect (°)", 1.0, ".0f"),
+    "lmax_m": Column("Length (m)", 1.0, ",.0f"),
 }
 """Headings of the columns that this package writes; any other column is headed by its name."""
 
 
 UNITS = {
     "_m_we_a": "m w.e. a⁻¹", "_km2_a": "km² a⁻¹", "_m_a": "m a⁻¹", "_m3": "m³", "_m2": "m²", "_m": "m", "_percent": "%",
-    "_px": "px", "_mb": "MB",
+    "_px": "px", "_mb": "MB", "_km2": "km²", "_deg": "°",
 }  # fmt: skip
 """Units by how our names end, longer endings first."""
 

@@ -86,6 +86,18 @@ WEIGHTS = (
         "cb7ace6116bcd504e0995193f7c05248ee1d0c32351862726a26a5712af10e3d",
     ),
     Weights(
+        "debris-demo",
+        "debris-demo",
+        "debris-demo.safetensors",
+        "668cae5df97b0104a8260b41b7573c9aa83fa860e47b888b58325f7681b4f746",
+    ),
+    Weights(
+        "rock-demo",
+        "rock-demo",
+        "rock-demo.safetensors",
+        "6c6393677965fff01c8eb4d190599beaace174a3fc05a89bcb945c5c06644215",
+    ),
+    Weights(
         "fronts-landsat",
         "fronts-landsat",
         "fronts-landsat.safetensors",
