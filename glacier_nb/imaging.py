@@ -4,6 +4,7 @@ import concurrent.futures
 import hashlib
 import os
 import pathlib
+from collections.abc import Sequence
 
 import numpy as np
 from tqdm.auto import tqdm
@@ -81,6 +82,26 @@ def digest(folder: pathlib.Path) -> str:
     return total.hexdigest()
 
 
+def images(land: Landscape, passes: Sequence[Pass], folder: pathlib.Path, progress: bool = True) -> list[dict]:
+    """What each pass saw as COGs in `folder`/data, its item in items/, the collections in collections/; the items."""
+    fields = optical.textures(land)
+
+    def take(number: int) -> dict:
+        flight = passes[number]
+        picture = MAKERS[flight.collection](land, flight, np.random.default_rng([land.seed, 1, number]), fields)
+        item = keep(picture, flight, land.geobox, folder)
+        provenance.write(folder / "items" / flight.collection / f"{item['id']}.json", item)
+        return item
+
+    with concurrent.futures.ThreadPoolExecutor(2) as pool:
+        numbers = range(len(passes))
+        items = list(tqdm(pool.map(take, numbers), total=len(passes), desc="images", disable=not progress))
+    for name in MAKERS:
+        if group := [item for item in items if item["collection"] == name]:
+            provenance.write(folder / "collections" / f"{name}.json", collection(name, group))
+    return items
+
+
 def write(folder: str | os.PathLike, seed: int, size: int = synthetic.SIDE, progress: bool = True) -> pathlib.Path:
     """Make the region of `seed` in `folder`, whole or not at all; returns the folder.
 
@@ -89,23 +110,9 @@ def write(folder: str | os.PathLike, seed: int, size: int = synthetic.SIDE, prog
     size give the same bytes. ValueError for a size that is no multiple of 8 from 128 to 1024.
     """
     land = synthetic.landscape(seed, size)
-    fields = optical.textures(land)
     with provenance.whole(folder) as path:
         path.mkdir()
-
-        def take(number: int) -> dict:
-            flight = PASSES[number]
-            picture = MAKERS[flight.collection](land, flight, np.random.default_rng([seed, 1, number]), fields)
-            item = keep(picture, flight, land.geobox, path)
-            provenance.write(path / "items" / flight.collection / f"{item['id']}.json", item)
-            return item
-
-        with concurrent.futures.ThreadPoolExecutor(2) as pool:
-            numbers = range(len(PASSES))
-            items = list(tqdm(pool.map(take, numbers), total=len(PASSES), desc="images", disable=not progress))
-        for name in MAKERS:
-            group = [item for item in items if item["collection"] == name]
-            provenance.write(path / "collections" / f"{name}.json", collection(name, group))
+        items = images(land, PASSES, path, progress)
         write_truth(land, path / "truth")
         dates = [str(t)[:10] for t in synthetic.DATES]
         facts = {"name": f"synthetic-{seed}", "seed": seed, "size": size, "bbox": items[0]["bbox"]}

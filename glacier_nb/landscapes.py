@@ -6,7 +6,7 @@ import json
 import os
 import pathlib
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import rasterio
@@ -25,11 +25,15 @@ DEMO_SEEDS = (9001, 9002, 9003, 9004, 9005, 9006, 9010, 9011, 9012)
 
 @dataclasses.dataclass(frozen=True)
 class Demo:
-    """A system that learns from synthetic landscapes: whose images it is given, what it is for and not for."""
+    """A system that learns from synthetic landscapes: whose images it is given, what it is for and not for.
+
+    slopes: seeds of mountains without ice that it learns from too.
+    """
 
     sensor: str
     use: str
     misuse: str
+    slopes: tuple[int, ...] = ()
 
 
 _UNREAL = (
@@ -51,6 +55,7 @@ DEMOS = {
         "sentinel-2-l2a",
         "showing an inventory of rock glaciers on the synthetic landscape of this project, and tests",
         f"an inventory of a real place: {_UNREAL}, and every rock glacier it learnt from was drawn by one rule",
+        slopes=tuple(range(9101, 9141)),
     ),
 }
 """Systems that `demo` trains, by name."""
@@ -63,25 +68,58 @@ def landscape(seed: int, cache: str | os.PathLike, system: str | System = "exten
     the sensor that `DEMOS` names (else Sentinel-2), radar averaged over the year, elevation and its change. float16,
     about 22 MB a date; a minute a landscape.
     """
-    system = systems.find(system)
+
+    def make(folder: pathlib.Path) -> tuple[Sequence[str], np.ndarray, GeoBox]:
+        from glacier_nb import imaging  # numba compiles on import: only where a region is made
+
+        imaging.write(folder, seed, progress=False)
+        with rasterio.open(folder / "truth" / "zones.tif") as file:
+            return json.loads((folder / "region.json").read_text())["dates"], file.read(), GeoBox.from_rio(file)
+
+    return _kept("landscape", seed, cache, systems.find(system), make)
+
+
+def slopes(seed: int, cache: str | os.PathLike, system: str | System = "rock-demo") -> list[Sample]:
+    """Mountains without ice, a rock glacier in most of their valleys (`synthetic.slopes`), as one sample.
+
+    As `landscape`, of the passes of one summer drawn by the seed; a quarter of a minute to make.
+    """
+
+    def make(folder: pathlib.Path) -> tuple[Sequence[str], np.ndarray, GeoBox]:
+        from glacier_nb import imaging, synthetic
+
+        land, which = synthetic.slopes(seed), seed % len(synthetic.DATES)
+        wanted = ("sentinel-2-l2a", "sentinel-1-rtc")
+        passes = [one for one in imaging.PASSES if one.collection in wanted and one.date == which]
+        passes += [one for one in imaging.PASSES if one.collection == "cop-dem-glo-30"][:1]
+        imaging.images(land, [dataclasses.replace(one, date=0) for one in passes], folder, progress=False)
+        return [str(synthetic.DATES[which])[:10]], land.zones.values, land.geobox
+
+    return _kept("slopes", seed, cache, systems.find(system), make)
+
+
+def _kept(
+    kind: str,
+    seed: int,
+    cache: str | os.PathLike,
+    system: System,
+    make: Callable[[pathlib.Path], tuple[Sequence[str], np.ndarray, GeoBox]],
+) -> list[Sample]:
+    """Samples of a region that `make` writes in a folder, kept in `cache`; it gives dates, zones (date, y, x), grid."""
     sensor = DEMOS.get(system.name, DEMOS["extent-demo"]).sensor
     made_by = provenance.sources("imaging", "load", "composite", "features")
     asked = hashlib.sha256(repr((system.inputs, system.zones, sensor)).encode()).hexdigest()[:8]
-    folder = pathlib.Path(cache) / f"landscape-{seed}-{made_by}-{asked}"
+    folder = pathlib.Path(cache) / f"{kind}-{seed}-{made_by}-{asked}"
     if not folder.exists():
-        from glacier_nb import imaging  # numba compiles on import: only where a region is made
-
+        number = np.array([system.zones.index(_nearest(zone, system.zones)) for zone in vectorize.ZONES], "uint8")
         with tempfile.TemporaryDirectory() as temporary, provenance.whole(folder) as made:
             made.mkdir()
-            region = imaging.write(pathlib.Path(temporary) / "region", seed, progress=False)
-            facts = json.loads((region / "region.json").read_text())
-            with rasterio.open(region / "truth" / "zones.tif") as file:
-                truth, geobox = file.read(), GeoBox.from_rio(file)
-            number = [system.zones.index(_nearest(zone, system.zones)) for zone in vectorize.ZONES]
-            for date, zones in zip(facts["dates"], truth, strict=True):
-                values = _scene(region, facts["bbox"], geobox, date, system.inputs, sensor)
+            dates, truth, geobox = make(region := pathlib.Path(temporary) / "region")
+            bbox = json.loads(next((region / "items" / sensor).glob("*.json")).read_text())["bbox"]
+            for date, zones in zip(dates, truth, strict=True):
+                values = _scene(region, bbox, geobox, date, system.inputs, sensor)
                 np.save(made / f"{date}.features.npy", values.astype("float16"))
-                np.save(made / f"{date}.truth.npy", np.array(number, "uint8")[zones])
+                np.save(made / f"{date}.truth.npy", number[zones])
     return [
         Sample(
             f"{seed} {path.name[:10]}", np.load(path, mmap_mode="r"), np.load(folder / f"{path.name[:10]}.truth.npy")
@@ -107,11 +145,10 @@ def _scene(
     heights = search.scenes(bbox, None, "cop-dem-glo-30", region)
     mean = composite.average(radar, year)
     scene = composite.late_summer(optical, year).assign(
-        elevation=load.elevation(heights, geobox, date, region),
-        dh_dt=load.elevation_rate(heights, geobox, region),
-        vv=mean.vv,
-        vh=mean.vh,
+        elevation=load.elevation(heights, geobox, date, region), vv=mean.vv, vh=mean.vh
     )
+    if "dh_dt" in inputs:
+        scene = scene.assign(dh_dt=load.elevation_rate(heights, geobox, region))
     return features.stack(scene, inputs).values
 
 
@@ -138,8 +175,9 @@ def demo(
     made = (landscape(one, folder, system) for one in tqdm(seeds, desc="landscapes", unit="landscape"))
     *training, validation = made
     fast = getattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)()  # torch has no public word for it
-    scenes = [sample for scenes in training for sample in scenes]
     row, told = systems.find(system), DEMOS[system]
+    more = (slopes(one, folder, system) for one in tqdm(told.slopes, desc="slopes", unit="landscape", delay=2))
+    scenes = [sample for scenes in (*training, *more) for sample in scenes]
     precision = "bfloat16" if fast else "float32"
     found = fitting.fit(row, scenes, seed, steps, validation, precision=precision, absent=row.zones)
     card = {
@@ -147,6 +185,7 @@ def demo(
         "not_for": told.misuse,
         "sensor": told.sensor,
         "seeds": seeds[:-1],
+        "slopes": told.slopes,
         "validation_seeds": seeds[-1:],
         "command": f"python -m glacier_nb train --system {system} --seeds {' '.join(map(str, seeds))}"
         f" --steps {found.steps}",

@@ -76,7 +76,7 @@ ROWS = (
         finish=recipes.two_zones,
         zones=("rock", "rock glacier"),
         loss=((losses.binary_cross_entropy, 1.0, {}), (losses.foreground_dice, 0.5, {})),
-        recipe=dataclasses.replace(_RECIPE, epochs=16),
+        recipe=dataclasses.replace(_RECIPE, epochs=8),
         clean=(
             (clean.specks, {"min_area": 10_000.0, "names": ("rock glacier",)}),
             (clean.enclosed, {"names": ("rock glacier",), "max_area": 10_000.0}),
