@@ -95,7 +95,7 @@ WEIGHTS = (
         "rock-demo",
         "rock-demo",
         "rock-demo.safetensors",
-        "6c6393677965fff01c8eb4d190599beaace174a3fc05a89bcb945c5c06644215",
+        "cab2b9675c074ffd7d2e14cfb640250726ca49a01707ff005c77174e7068b590",
     ),
     Weights(
         "fronts-landsat",
