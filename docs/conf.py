@@ -43,7 +43,7 @@ TASKS = (
     ("Learn", ("train", "patches", "losses", "losses_front", "recipes", "trials")),
     ("Run and share", ("batch", "share", "cluster", "provenance", "demo", "tour", "__main__")),
     ("Data of others", ("datasets", "inventories", "readers", "sensors", "providers", "files")),
-    ("Known truth", ("synthetic", "imaging", "serve", "faults")),
+    ("Known truth", ("synthetic", "slopes", "imaging", "serve", "faults")),
 )
 """What is looked for, and the modules that do it."""
 

@@ -14,7 +14,8 @@ import torch
 from odc.geo.geobox import GeoBox
 from tqdm import tqdm
 
-from glacier_nb import composite, features, fitting, load, provenance, scores, search, systems, vectorize
+from glacier_nb import composite, features, fitting, load, provenance, scores, search, synthetic, systems, vectorize
+from glacier_nb import slopes as mountains
 from glacier_nb import weights as trained
 from glacier_nb.labels import Sample
 from glacier_nb.systems import System
@@ -80,15 +81,15 @@ def landscape(seed: int, cache: str | os.PathLike, system: str | System = "exten
 
 
 def slopes(seed: int, cache: str | os.PathLike, system: str | System = "rock-demo") -> list[Sample]:
-    """Mountains without ice, a rock glacier in most of their valleys (`synthetic.slopes`), as one sample.
+    """Mountains without ice, a rock glacier in most of their valleys (`slopes.landscape`), as one sample.
 
     As `landscape`, of the passes of one summer drawn by the seed; a quarter of a minute to make.
     """
 
     def make(folder: pathlib.Path) -> tuple[Sequence[str], np.ndarray, GeoBox]:
-        from glacier_nb import imaging, synthetic
+        from glacier_nb import imaging
 
-        land, which = synthetic.slopes(seed), seed % len(synthetic.DATES)
+        land, which = mountains.landscape(seed), seed % len(synthetic.DATES)
         wanted = ("sentinel-2-l2a", "sentinel-1-rtc")
         passes = [one for one in imaging.PASSES if one.collection in wanted and one.date == which]
         passes += [one for one in imaging.PASSES if one.collection == "cop-dem-glo-30"][:1]
@@ -107,7 +108,7 @@ def _kept(
 ) -> list[Sample]:
     """Samples of a region that `make` writes in a folder, kept in `cache`; it gives dates, zones (date, y, x), grid."""
     sensor = DEMOS.get(system.name, DEMOS["extent-demo"]).sensor
-    made_by = provenance.sources("imaging", "load", "composite", "features")
+    made_by = provenance.sources("imaging", "slopes", "load", "composite", "features")
     asked = hashlib.sha256(repr((system.inputs, system.zones, sensor)).encode()).hexdigest()[:8]
     folder = pathlib.Path(cache) / f"{kind}-{seed}-{made_by}-{asked}"
     if not folder.exists():
@@ -147,7 +148,7 @@ def _scene(
     scene = composite.late_summer(optical, year).assign(
         elevation=load.elevation(heights, geobox, date, region), vv=mean.vv, vh=mean.vh
     )
-    if "dh_dt" in inputs:
+    if "dh_dt" in features.needs(inputs):
         scene = scene.assign(dh_dt=load.elevation_rate(heights, geobox, region))
     return features.stack(scene, inputs).values
 

@@ -86,7 +86,7 @@ def by_polygon(predicted: gpd.GeoDataFrame, truth: gpd.GeoDataFrame, share: floa
     """Bodies counted, as inventories of rock glaciers are scored: n, n_true, found, right, precision, recall, f1.
 
     A true body is found where `share` of its area or more was mapped; a mapped one is right where as much of it is
-    true. Sub-metre slivers count as little as they are large. NaN where there is nothing to divide by.
+    true. NaN where there is nothing to divide by.
 
     >>> boxes = lambda *at: gpd.GeoDataFrame(geometry=[shapely.box(x, 0, x + 2, 1) for x in at], crs=32633)
     >>> score = by_polygon(boxes(0, 10, 20), boxes(0.5, 9))

@@ -16,15 +16,14 @@ def together(maps: Sequence[xr.DataArray]) -> xr.DataArray:
     """The mean of maps (zone, y, x) of one place and grid, pixel by pixel over those that saw it, NaN where none did.
 
     A rock glacier creeps by centimetres to metres a year: in the years of one inventory it stays where it is, and what
-    differs between the summers is snow, light and the map's own error. attrs: those of the last map, with `time` from
-    its first to its last day, and `summers` (how many). ValueError: no map.
+    differs between the summers is snow, light and the map's own error. attrs: those of the last map, and `summers`, how
+    many. ValueError: no map.
     """
     if not maps:
         raise ValueError("no map: give the zones of one summer or more")
     count = sum(one.notnull().astype("int16") for one in maps)
     total = sum(one.fillna(0) for one in maps)
-    days = [str(one.attrs.get("time", ""))[:10] for one in maps]
-    return (total / count.where(count > 0)).assign_attrs(maps[-1].attrs | {"time": days[-1], "summers": len(maps)})
+    return (total / count.where(count > 0)).assign_attrs(maps[-1].attrs | {"summers": len(maps)})
 
 
 def inventory(

@@ -78,31 +78,16 @@ def _mohajerani(name: str, settings: str, label: str, sha256: str, up: int = 13)
     )
 
 
+def _ours(name: str, sha256: str) -> Weights:
+    """One that comes with the package, named like its system; all else is in its card."""
+    return Weights(name, name, f"{name}.safetensors", sha256)
+
+
 WEIGHTS = (
-    Weights(
-        "extent-demo",
-        "extent-demo",
-        "extent-demo.safetensors",
-        "cb7ace6116bcd504e0995193f7c05248ee1d0c32351862726a26a5712af10e3d",
-    ),
-    Weights(
-        "debris-demo",
-        "debris-demo",
-        "debris-demo.safetensors",
-        "668cae5df97b0104a8260b41b7573c9aa83fa860e47b888b58325f7681b4f746",
-    ),
-    Weights(
-        "rock-demo",
-        "rock-demo",
-        "rock-demo.safetensors",
-        "cab2b9675c074ffd7d2e14cfb640250726ca49a01707ff005c77174e7068b590",
-    ),
-    Weights(
-        "fronts-landsat",
-        "fronts-landsat",
-        "fronts-landsat.safetensors",
-        "63478c6a693b3ff7187f1727b4e4b4e6641a2403a2955286ce5e73d0b8bfcdbb",
-    ),
+    _ours("extent-demo", "cb7ace6116bcd504e0995193f7c05248ee1d0c32351862726a26a5712af10e3d"),
+    _ours("debris-demo", "668cae5df97b0104a8260b41b7573c9aa83fa860e47b888b58325f7681b4f746"),
+    _ours("rock-demo", "cab2b9675c074ffd7d2e14cfb640250726ca49a01707ff005c77174e7068b590"),
+    _ours("fronts-landsat", "63478c6a693b3ff7187f1727b4e4b4e6641a2403a2955286ce5e73d0b8bfcdbb"),
     _mohajerani(
         "mohajerani2019-3px",
         "10batches_100epochs_4layers_32init_82.22weight_w0.2drop",

@@ -21,7 +21,7 @@ FLOORS = (
      "stored", "synthetic", "terminus", "terrain", "textures", "tracing", "voids"},
     {"areas", "article", "composite", "delineation", "dials", "doubt", "figures", "fluctuations", "formulas", "hand",
      "imaging", "kept", "labelled", "lapse", "migration", "outliers", "panning", "samples", "search", "sheets",
-     "splits", "swipe", "systems_caffe", "systems_change", "systems_extent", "systems_front", "systems_own",
+     "slopes", "splits", "swipe", "systems_caffe", "systems_change", "systems_extent", "systems_front", "systems_own",
      "systems_rock", "systems_sensors", "weights"},
     {"papers", "sets"},
     {"plots"},

@@ -31,7 +31,7 @@ def test_the_mean_is_over_those_that_saw_it():
     np.testing.assert_allclose(lobe[:, :20], 0.9)  # one summer saw that side
     np.testing.assert_allclose(lobe[:, 20:], 0.5)
     np.testing.assert_allclose(found.sum("zone"), 1, rtol=1e-6)
-    assert found.attrs["time"] == "2021-08-20" and found.attrs["summers"] == 2
+    assert found.attrs["time"][:10] == "2021-08-20" and found.attrs["summers"] == 2
     blind = summer(2023, hidden=hidden)
     assert rockglaciers.together([blind, blind]).isnull().values[:, *hidden].all()
     with pytest.raises(ValueError, match="no map"):

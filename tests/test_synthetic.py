@@ -5,7 +5,7 @@ import pytest
 import shapely
 from scipy import ndimage
 
-from glacier_nb import relief, spectra, synthetic, truth, vectorize
+from glacier_nb import relief, slopes, spectra, synthetic, truth, vectorize
 from glacier_nb.vectorize import ZONES
 
 SEED = 7
@@ -102,7 +102,7 @@ def test_rock_glaciers_lie_where_the_zones_have_them(land):
 
 
 def test_slopes_hold_rock_glaciers_and_no_ice():
-    bare, full = (synthetic.slopes(3, share) for share in (0.0, 1.0))
+    bare, full = (slopes.landscape(3, share) for share in (0.0, 1.0))
     assert set(np.unique(bare.zones)) == {truth.ROCK, truth.OCEAN}
     creeping = full.zones[0].values == truth.ROCK_GLACIER
     assert set(np.unique(full.zones)) == {truth.ROCK, truth.OCEAN, truth.ROCK_GLACIER}
@@ -110,7 +110,7 @@ def test_slopes_hold_rock_glaciers_and_no_ice():
     assert (raised[~creeping] == 0).all() and 5 < raised[creeping].mean() < 45  # lobes of 20 m, where two meet of both
     assert full.surface.values[0][creeping].min() > 5 and (full.surface >= 0).all()
     assert ndimage.label(creeping)[1] >= 4 and 0.005 < creeping.mean() < 0.1
-    np.testing.assert_array_equal(full.zones, synthetic.slopes(3, 1.0).zones)
+    np.testing.assert_array_equal(full.zones, slopes.landscape(3, 1.0).zones)
 
 
 def test_one_splits_one_vanishes(land):
