@@ -1,9 +1,11 @@
 """Notebooks run whole or fail in one line."""
 
+import time
+
 import nbformat
 import pytest
 
-from glacier_nb import batch
+from glacier_nb import batch, cluster
 
 
 @pytest.fixture
@@ -58,13 +60,15 @@ def test_a_failed_run_says_why_in_one_line(write, tmp_path):
 
 
 def test_peak_memory_sees_an_allocation():
+    cluster.trim()  # what other tests left is not freed meanwhile
+    until = time.monotonic() + 60  # to look takes long where a process is large
     with batch.peak_memory(every=0.02) as before:
-        import time
-
-        time.sleep(0.2)
+        while not before["mb"] and time.monotonic() < until:
+            time.sleep(0.02)
     with batch.peak_memory(every=0.02) as during:
         held = bytearray(b"x" * (200 * 2**20))
-        time.sleep(0.3)
+        while during["mb"] - before["mb"] < 150 and time.monotonic() < until:
+            time.sleep(0.02)
     assert during["mb"] - before["mb"] > 150, (before, during, len(held))
 
 
