@@ -182,7 +182,8 @@ def _spawning() -> Iterator[None]:
     finally:
         for key, value in before.items():
             os.environ.pop(key, None)
-            os.environ.update({} if value is None else {key: value})
+            if value is not None:
+                os.environ[key] = value
 
 
 def _imported(name: str, package: str) -> types.ModuleType:

@@ -173,8 +173,8 @@ def demo(
         raise LookupError(f"no demo network {system!r}: one of {', '.join(DEMOS)}")
     if len(seeds) < 2:
         raise ValueError(f"seeds {seeds}: give two or more, the last one is for validation")
-    made = (landscape(one, folder, system) for one in tqdm(seeds, desc="landscapes", unit="landscape"))
-    *training, validation = made
+    made = tqdm(seeds, desc="landscapes", unit="landscape")
+    *training, validation = (landscape(one, folder, system) for one in made)
     fast = getattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)()  # torch has no public word for it
     row, told = systems.find(system), DEMOS[system]
     more = (slopes(one, folder, system) for one in tqdm(told.slopes, desc="slopes", unit="landscape", delay=2))

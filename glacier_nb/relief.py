@@ -147,13 +147,17 @@ def hollow(rng: np.random.Generator, bed: np.ndarray, centre: tuple, radii: tupl
     return scoured, np.where((scoured < level) & (r < 1.0), level, np.nan)
 
 
+def length(floor: tuple) -> float:
+    """Length of a floor line in km, as the map has it."""
+    return float(np.hypot(*np.diff(np.array(floor)[:, :2], axis=0).T).sum())
+
+
 def lobe(bed: np.ndarray, floor: tuple, share: tuple[float, float] = (0.1, 0.9), half_width: float = 0.17) -> tuple:
     """`bed` with a rock glacier laid along `floor` between two shares of its length: a bulging lobe, its front
     steep, its back furrowed every 50 m. Also its mask."""
     columns, rows = grid()
     distance, _, arc = along(floor, columns, rows)
-    length = np.hypot(*np.diff(np.array(floor)[:, :2], axis=0).T).sum()
-    start, end = share[0] * length, share[1] * length
+    start, end = (part * length(floor) for part in share)
     width = half_width * np.sqrt(np.clip((arc - start) / 0.25, 0.0, 1.0) * np.clip((end - arc) / 0.12, 0.0, 1.0))
     inside = distance < width
     bulge = np.sqrt(np.clip(1.0 - (distance / np.maximum(width, 0.01)) ** 2, 0.0, 1.0))

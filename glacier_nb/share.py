@@ -24,8 +24,13 @@ from glacier_nb import batch, demo, inventories, provenance, regions, search
 
 PACKAGE = pathlib.Path(__file__).resolve().parent
 
-DEMO = {"inventory": demo.inventory, "reference": demo.reference, "outlines": demo.reference}
+DEMO = {
+    "inventory": demo.inventory, "reference": demo.reference, "outlines": demo.reference, "known": demo.rock_glaciers,
+}  # fmt: skip
 """Parameters that name outlines; they travel as the glaciers of the region, not as a whole inventory."""
+
+TRUTHS = ("reference", "known")
+"""Those of them that are the truth where they are empty in the demo."""
 
 TOLERANCE = 1e-6
 """Relative difference up to which two numbers are the same: other processors sum in another order."""
@@ -141,8 +146,8 @@ def _carried(parameters: dict, folder: pathlib.Path) -> dict:
     inputs.mkdir(exist_ok=True)
     made = {name: value for name, value in parameters.items() if name not in ("client", "out")}
     embedded = parameters.get("region") == "demo"
-    if "reference" in made and embedded:
-        made["reference"] = made["reference"] or "demo"
+    if embedded:
+        made |= {name: made[name] or "demo" for name in TRUTHS if name in made}
     place = None
     if made.get("region") and not made.get("traced"):
         place = regions.place(demo.region(made["region"], seed))

@@ -19,7 +19,7 @@ def landscape(seed: int, share: float = 0.7) -> Landscape:
     bed, _, _ = relief.mountains(rng, valleys, valleys[0].floor[-2][:2])
     creeping = np.zeros(bed.shape, bool)
     for valley in valleys:
-        length = np.hypot(*np.diff(np.array(valley.floor)[:, :2], axis=0).T).sum()
+        length = relief.length(valley.floor)
         long = min(rng.uniform(0.6, 1.6), 0.9 * length)
         start, wide = rng.uniform(0.0, length - long), valley.half_width * rng.uniform(0.8, 1.3)
         if rng.random() < share:

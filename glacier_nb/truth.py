@@ -162,7 +162,8 @@ def rock_glaciers(zones: xr.DataArray, seed: int, smallest: float) -> gpd.GeoDat
     """Every rock glacier of `smallest` m2 or more at the first date, the largest first: they outlast the ice."""
     bodies, _ = ndimage.label(zones[0].values == ROCK_GLACIER)
     shapes = polygons(bodies, zones.odc.geobox)
-    shapes = shapes[shapes.area >= smallest].iloc[np.argsort(-shapes[shapes.area >= smallest].area, kind="stable")]
+    shapes = shapes[shapes.area >= smallest]
+    shapes = shapes.iloc[np.argsort(-shapes.area, kind="stable")]
     ids = [f"synthetic-{seed}-R{number:04d}" for number in range(1, len(shapes) + 1)]
     columns = {"rgi_id": ids, "system": "truth", "area_m2": shapes.area.to_numpy()}
     return gpd.GeoDataFrame(columns, geometry=list(shapes), crs=zones.odc.geobox.crs.to_epsg())

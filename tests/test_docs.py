@@ -86,32 +86,35 @@ def elsewhere(region, monkeypatch):
     return stands_in
 
 
-def follow(page: pathlib.Path, elsewhere, known: dict) -> None:
-    """Run the blocks of a page as a reader does who types them in."""
+def follow(page: pathlib.Path, elsewhere, known: dict) -> int:
+    """Run the blocks of a page as a reader does who types them in; how many ran."""
+    ran = 0
     for block in python(page):
         kind, _, rest = block.mark.partition(" ")
         if kind == "after:":
-            follow(page.parent / f"{rest}.md", elsewhere, known)
+            ran += follow(page.parent / f"{rest}.md", elsewhere, known)
         if kind == "needs":
             continue
         back = elsewhere() if block.mark == "a real place" else None
         code = "\n" * block.line + block.code
         exec(compile(code, str(block.page), "exec"), known)
+        ran += 1
         if back:
             back()
+    return ran
 
 
 @pytest.mark.parametrize("page", [page for page in RUN if page not in SLOW], ids=title)
 def test_snippets_run(page, elsewhere, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    follow(page, elsewhere, {"__name__": "page"})
+    assert follow(page, elsewhere, {"__name__": "page"}) > 0
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("page", SLOW, ids=title)
 def test_slow_snippets_run(page, elsewhere, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    follow(page, elsewhere, {"__name__": "page"})
+    assert follow(page, elsewhere, {"__name__": "page"}) > 0
 
 
 @pytest.mark.parametrize("block", NEEDS, ids=lambda b: f"{title(b.page)}:{b.line}")

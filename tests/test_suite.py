@@ -41,6 +41,7 @@ def test_another_sensor_maps_the_same_ice(ran):
     assert told["answer"]["area_m2"] == pytest.approx(found[found.system == "debris-demo"].area_m2.sum(), rel=0.01)
     with rioxarray.open_rasterio(ran / "02_map_outlines" / "zones.tif") as zones:
         geobox, seen = zones.odc.geobox, zones.notnull().all("band").values
+    assert (found.pixel_m == 10).all()
     true = demo.truth("outlines", 7)
     ice = {name: vectorize.rasterize(some, geobox).values[seen] > 0.5 for name, some in found.groupby("system")}
     ice["truth"] = vectorize.rasterize(true[true.time == true.time.max()], geobox).values[seen] > 0.5

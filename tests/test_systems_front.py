@@ -113,11 +113,18 @@ def scene(system: systems.System, side: int) -> xr.DataArray:
     return layers.assign_coords(feature=list(system.inputs))
 
 
-def through_predict(system: systems.System, folder) -> None:
+@pytest.mark.parametrize(
+    "system",
+    [
+        pytest.param(row, id=row.name, marks=() if (row.reference_parameters or 0) < SMALL else pytest.mark.slow)
+        for row in ROWS
+    ],
+)
+def test_row_runs_through_predict(system, tmp_path):
     """Random weights through predict: probabilities, NaN where unseen, zones that sum to one."""
     torch.manual_seed(0)
     network = system.network(len(system.inputs))
-    path = folder / "random.safetensors"
+    path = tmp_path / "random.safetensors"
     safetensors.torch.save_file(network.state_dict(), path)
     card = {"system": system.name, "mean": [0.5] * len(system.inputs), "std": [0.3] * len(system.inputs)}
     path.with_suffix(".json").write_text(json.dumps(card))
@@ -131,17 +138,6 @@ def through_predict(system: systems.System, folder) -> None:
         assert zones.zone.values.tolist() == list(system.zones)
         np.testing.assert_allclose(zones.sum("zone", skipna=False).values[~np.isnan(front)], 1, atol=1e-5)
     path.unlink()
-
-
-@pytest.mark.parametrize(
-    "system",
-    [
-        pytest.param(row, id=row.name, marks=() if (row.reference_parameters or 0) < SMALL else pytest.mark.slow)
-        for row in ROWS
-    ],
-)
-def test_row_runs_through_predict(system, tmp_path):
-    through_predict(system, tmp_path)
 
 
 class Stand(torch.nn.Module):
