@@ -1,15 +1,13 @@
-"""Front and extent systems on the same data, split, seeds, budget and score; one JSON a training, one table of all.
+"""Systems on the same data, split, seeds, budget and score; one JSON a training, one table of all.
 
     python benchmarks/bench.py run fronts --folder DIR [--tier cpu|gpu] [--systems NAME ...] [--seeds 3] [--out DIR]
-    python benchmarks/bench.py run extent [--tier cpu|gpu] ...
+    python benchmarks/bench.py run extent [--real DIR] [--folder CACHE] ...
+    python benchmarks/bench.py run everest|points --folder DIR ...
     python benchmarks/bench.py adapt fronts --folder DIR [--counts 0 3 5 10] ...    (after run)
     python benchmarks/bench.py ship fronts --folder DIR --systems NAME ...          (after run)
-    python benchmarks/bench.py table fronts|extent [--out DIR] [--json]
+    python benchmarks/bench.py table fronts|extent|everest|points [--out DIR] [--json]
 
-fronts: 123 labelled Landsat scenes (--folder holds images and labels, see glacier_nb.labelled.frontscenes), each
-glacier left out in turn, and at random. A system of one channel is given the grey image; where it tells ice from
-ocean, the columns of the label teach it: flow is upwards, so ice lies below the front. Score: pixels between label and
-cheapest path, both ways. extent: synthetic landscapes with exact truth, three learnt, one watched, one scored.
+What each compares stands in `benches`. What learns nothing, or learns without a network, is scored beside the systems.
 
 adapt: the weights of each glacier left out are taught it by a few of its scenes, and scored on all that no draw learns.
 
@@ -21,160 +19,29 @@ number is written by hand. All systems of a tier have the same minutes of traini
 """
 
 import argparse
-import dataclasses
+import functools
 import json
 import pathlib
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
+import benches
 import numpy as np
 import pandas as pd
+from benches import BENCHES, SIDE, Bench
 from tqdm import tqdm
 
-from glacier_nb import (
-    cluster,
-    comparing,
-    features,
-    fitting,
-    labelled,
-    labels,
-    landscapes,
-    provenance,
-    scores,
-    splits,
-    systems,
-    train,
-)
+from glacier_nb import cluster, comparing, fitting, plots, provenance, splits, systems, train
 from glacier_nb import weights as trained
 from glacier_nb.labels import Sample
 from glacier_nb.splits import Split
 from glacier_nb.systems import System
 
-LAYERS = {"blue", "green", "red", "nir", "swir16", "swir22", "elevation", "dh_dt", "vv", "vh"}
-"""What the synthetic landscapes have."""
 DECIDE = ("augment", "fitting", "labelled", "landscapes", "losses", "losses_front", "networks", "patches", "recipes",
           "scores", "splits")  # fmt: skip
 """Modules that decide a training's numbers, beside the row of its system: give another --out where that changes."""
 MINUTES = {"cpu": 20.0, "gpu": 60.0}
-SIDE, BATCH = 128, 10
-"""Of a patch, for every system: the scenes are 300 x 200 pixels."""
-
-
-@dataclasses.dataclass(frozen=True)
-class Bench:
-    """One comparison. samples: of (system, folder). fits: None, or why a system cannot take part. column: the score
-    that ranks systems, less is better. cpu: systems of the small tier. card: of what is shipped."""
-
-    samples: Callable[[System, pathlib.Path | None], list[Sample]]
-    parts: Callable[[Sequence[Sample]], dict[str, Split]]
-    ready: Callable[[System], System]
-    fits: Callable[[System], str | None]
-    score: Callable[[System, pathlib.Path, Sequence[Sample]], list[dict]]
-    column: str
-    cpu: tuple[str, ...]
-    card: Mapping = dataclasses.field(default_factory=dict)
-
-
-def sided(sample: Sample, zones: Sequence[str]) -> Sample:
-    """A scene whose front tells ice (below) from ocean (above) in its columns; the rest is unknown."""
-    if not zones:
-        return sample
-    front = np.asarray(sample.front)
-    truth = np.full(front.shape, labels.UNSEEN, "uint8")
-    rows = np.arange(len(front))[:, None]
-    there = front.any(axis=0)
-    first, last = front.argmax(axis=0), len(front) - 1 - front[::-1].argmax(axis=0)
-    truth[there & (rows < first)] = zones.index("ocean")
-    truth[there & (rows >= (first + last) // 2)] = zones.index("glacier")
-    return dataclasses.replace(sample, truth=truth)
-
-
-def _front_samples(system: System, folder: pathlib.Path | None) -> list[Sample]:
-    if folder is None:
-        raise ValueError("fronts need --folder DIR: the one with images and labels")
-    found = labelled.frontscenes(folder)
-    read = [dataclasses.replace(s, features=np.asarray(s.features), front=np.asarray(s.front)) for s in found]
-    return [sided(sample, system.zones) for sample in read]
-
-
-def _front_parts(samples: Sequence[Sample]) -> dict[str, Split]:
-    names = sorted(sample.name for sample in samples)
-    fold = np.random.default_rng(0).permutation(np.arange(len(names)) % 3).tolist()
-    return {"glacier": splits.by_group(samples), "random": Split("name", 3, dict(zip(names, fold, strict=True)))}
-
-
-def _front_ready(system: System) -> System:
-    """One grey channel; normalised by the training scenes where the system's own numbers are of another stretch."""
-    own = system.inputs == ("grey",)
-    return dataclasses.replace(
-        system, inputs=("grey",), mean=system.mean if own else (), std=system.std if own else (), recipe=_same(system)
-    )
-
-
-def _same(system: System) -> systems.Recipe:
-    """The system's recipe with patch and batch as all have them."""
-    return dataclasses.replace(system.recipe, patch=SIDE, batch=BATCH, accumulate=1)
-
-
-def _front_fits(system: System) -> str | None:
-    if system.task != "front" or system.recipe is None:
-        return "maps no front, or learns nothing"
-    if len(system.inputs) != 1:
-        return f"takes {len(system.inputs)} channels, the scenes have one"
-    if system.zones and not {"glacier", "ocean"} <= set(system.zones):
-        return "its zones are not those of a front"
-    if system.window is not None:
-        return f"takes windows of {system.window} pixels, the scenes are 200 wide"
-    return None
-
-
-def _front_score(system: System, path: pathlib.Path, samples: Sequence[Sample]) -> list[dict]:
-    return scores.fronts(system, path, samples).to_dict("records")
-
-
-def _extent_samples(system: System, folder: pathlib.Path | None) -> list[Sample]:
-    cache = folder or pathlib.Path(".cache/train")
-    return [
-        dataclasses.replace(sample, group=str(seed))
-        for seed in tqdm(landscapes.DEMO_SEEDS[:5], desc="landscapes", unit="landscape", delay=2)
-        for sample in landscapes.landscape(seed, cache, system)
-    ]
-
-
-def _extent_fits(system: System) -> str | None:
-    if system.task not in ("extent", "change") or system.recipe is None:
-        return "maps no extent, or learns nothing"
-    if lacking := sorted(set(features.needs(system.inputs)) - LAYERS):
-        return f"takes {', '.join(lacking)}, which the landscapes have not"
-    if not {"rock", "glacier"} <= set(system.zones):
-        return "its zones are not those of the landscapes"
-    return f"takes windows of {system.window} pixels" if system.window is not None else None
-
-
-def _extent_score(system: System, path: pathlib.Path, samples: Sequence[Sample]) -> list[dict]:
-    return scores.ice(system, path, samples).to_dict("records")
-
-
-BENCHES = {
-    "fronts": Bench(
-        _front_samples, _front_parts, _front_ready, _front_fits, _front_score, "mean_px",
-        ("mohajerani2019", "fronts-landsat", "caffe_fronts"),
-        {
-            "for": "calving fronts in grey Landsat images of Greenland's outlet glaciers at 49 m, flow upwards, as in"
-            " Mohajerani et al. 2019 (equalised, stretched, smoothed, edges enhanced)",
-            "not_for": "radar, other pixel sizes, floating tongues without a cliff, or numbers that nobody looks at: it"
-            " learnt from three glaciers, and where it meets a fourth it can follow another edge for the front",
-            "data": "123 Landsat scenes (USGS, public domain) with fronts traced by Mohajerani et al. 2019, CC BY 4.0",
-            "licence": "Apache-2.0", "citation": "this project", "resolution": 48.9,
-        },
-    ),
-    "extent": Bench(
-        _extent_samples, lambda samples: {"landscape": splits.by_group(samples)},
-        lambda system: dataclasses.replace(system, recipe=_same(system)), _extent_fits, _extent_score,
-        "one_less_iou", ("extent-demo", "chu2022", "diaconu2023"),
-    ),
-}  # fmt: skip
 
 
 def wanted(bench: Bench, tier: str, names: Sequence[str] | None) -> dict[str, str | None]:
@@ -184,50 +51,113 @@ def wanted(bench: Bench, tier: str, names: Sequence[str] | None) -> dict[str, st
     return told if names or tier == "cpu" else {name: why for name, why in told.items() if "learns" not in (why or "")}
 
 
-def jobs(split: dict[str, Split], seeds: int) -> Iterator[tuple[str, int, int]]:
+def jobs(parts: dict[str, Split], seeds: int) -> Iterator[tuple[str, int, int]]:
     """(split, fold, seed) in the order they run: all folds of a seed before the next."""
     for seed in range(seeds):
-        for name, one in split.items():
+        for name, one in parts.items():
             for fold in range(one.folds):
                 yield name, fold, seed
 
 
 def run(name: str, arguments: argparse.Namespace) -> None:
-    """Train and score what is not there yet, one training at a time."""
+    """Train and score what is not there yet, one training at a time; then what learns without a network."""
     bench, out = BENCHES[name], arguments.out
-    code = provenance.sources(*DECIDE)
     for system_name, why in wanted(bench, arguments.tier, arguments.systems).items():
         if why is not None:
             provenance.write(out / f"{name}-{system_name}.json", {"system": system_name, "not_run": why})
             continue
         system = bench.ready(systems.find(system_name))
-        samples = bench.samples(system, arguments.folder)
-        parts = bench.parts(samples)
-        if unknown := set(arguments.splits or ()) - set(parts):
-            raise ValueError(f"no split {', '.join(sorted(unknown))}: {name} has {', '.join(parts)}")
-        parts = {part: parts[part] for part in arguments.splits or parts}
-        steps = arguments.steps or budget(system, samples, arguments, out / f"{name}-{system_name}.json")
-        for split_name, fold, seed in tqdm(list(jobs(parts, arguments.seeds)), desc=system_name, unit="training"):
-            key = {"bench": name, "system": system_name, "split": split_name, "fold": fold, "seed": seed}
-            path = out / f"{'-'.join(map(str, key.values()))}.json"
-            if path.exists() and (told := json.loads(path.read_text()))["code"] == code and told["steps"] == steps:
+        samples = bench.samples(system.inputs, system.zones, arguments.folder)
+        steps = 0
+        if system.recipe is not None:
+            steps = arguments.steps or budget(system, samples, arguments, out / f"{name}-{system_name}.json")
+        facts = {"parameters": systems.card(system)["parameters"], "steps": steps, "inputs": system.inputs}
+        score = functools.partial(_of_network, bench, system, samples, steps, arguments)
+        _each(name, system_name, samples, arguments, facts, score, arguments.seeds if steps else 1)
+    for method_name, method in {} if arguments.systems else bench.methods.items():
+        samples = bench.samples(bench.inputs, bench.zones, arguments.folder)
+        score = functools.partial(_of_method, bench, method, samples)
+        facts = {"parameters": 0, "steps": 0, "inputs": bench.inputs}
+        _each(name, method_name, samples, arguments, facts, score, 1)
+
+
+def _each(
+    name: str,
+    system: str,
+    samples: Sequence[Sample],
+    arguments: argparse.Namespace,
+    facts: dict,
+    score: Callable[[pathlib.Path, Split, int, int], dict],
+    seeds: int,
+) -> None:
+    """Score every fold and seed that is not there yet, a JSON each."""
+    code, parts = provenance.sources(*DECIDE), BENCHES[name].parts(samples)
+    if unknown := set(arguments.splits or ()) - set(parts):
+        raise ValueError(f"no split {', '.join(sorted(unknown))}: {name} has {', '.join(parts)}")
+    parts = {part: parts[part] for part in arguments.splits or parts}
+    for split_name, fold, seed in tqdm(list(jobs(parts, seeds)), desc=system, unit="training"):
+        key = {"bench": name, "system": system, "split": split_name, "fold": fold, "seed": seed}
+        path = arguments.out / f"{'-'.join(map(str, key.values())).replace(' ', '_')}.json"
+        if path.exists():
+            told = json.loads(path.read_text())
+            if (told["code"], told["steps"]) == (code, facts["steps"]):
                 continue
-            split = parts[split_name]
-            learn, watch, test = (splits.part(split, samples, fold, role, SIDE) for role in splits.ROLES)
-            weights, kept = path.with_suffix(".safetensors"), path.with_suffix(".checkpoint.safetensors")
-            start = time.perf_counter()
-            found = fitting.fit(
-                system, learn, seed, steps, watch or None, checkpoint=kept, absent=(*system.zones, "front"),
-                precision=arguments.precision, threads=cluster.cores(),
-            )  # fmt: skip
-            seconds = time.perf_counter() - start
-            fitting.save(found, weights, split=split.sha256, fold=fold)
-            facts = key | {"steps": steps, "tier": arguments.tier, "code": code, "split_sha256": split.sha256}
-            facts |= {"seconds": round(seconds, 1), "parameters": systems.card(system)["parameters"]}
-            facts |= {"weights_sha256": json.loads(weights.with_suffix(".json").read_text())["sha256"]}
-            facts |= {"train": len(learn), "scenes": bench.score(system, weights, test)}
-            provenance.write(path, provenance.manifest(**facts))
-            kept.unlink(missing_ok=True)
+        found = key | {"seconds": 0.0, "tier": arguments.tier, "code": code} | facts
+        found |= {"split_sha256": parts[split_name].sha256} | score(path, parts[split_name], fold, seed)
+        provenance.write(path, provenance.manifest(**found))
+
+
+def _of_network(
+    bench: Bench,
+    system: System,
+    samples: Sequence[Sample],
+    steps: int,
+    arguments: argparse.Namespace,
+    path: pathlib.Path,
+    split: Split,
+    fold: int,
+    seed: int,
+) -> dict:
+    """Scores of a system on a fold, trained without it where it learns, and where nobody learnt."""
+    learn, watch, test = (splits.part(split, samples, fold, role, SIDE) for role in splits.ROLES)
+    facts, weights = {"train": len(learn)}, None
+    if steps:
+        weights, kept = path.with_suffix(".safetensors"), path.with_suffix(".checkpoint.safetensors")
+        start = time.perf_counter()
+        found = fitting.fit(
+            system, learn, seed, steps, watch or None, checkpoint=kept, absent=(*system.zones, "front"),
+            precision=arguments.precision, threads=cluster.cores(),
+        )  # fmt: skip
+        facts["seconds"] = round(time.perf_counter() - start, 1)
+        fitting.save(found, weights, split=split.sha256, fold=fold)
+        facts["weights_sha256"] = json.loads(weights.with_suffix(".json").read_text())["sha256"]
+    start = time.perf_counter()
+    facts["scenes"] = bench.score(system, weights, test)
+    facts["pixels_per_s"] = round(sum(one.truth.size for one in test) / (time.perf_counter() - start))
+    if bench.elsewhere and arguments.real:
+        place, rate = bench.elsewhere
+        facts["elsewhere"] = {place: rate(system, weights, arguments.real)}
+    path.with_suffix(".checkpoint.safetensors").unlink(missing_ok=True)
+    return facts
+
+
+def _of_method(
+    bench: Bench,
+    method: Callable[[Sequence[Sample]], benches.Map],
+    samples: Sequence[Sample],
+    path: pathlib.Path,
+    split: Split,
+    fold: int,
+    seed: int,
+) -> dict:
+    """Scores of what learns without a network on a fold, from all others: it needs no scenes to watch."""
+    learn, watch, test = (splits.part(split, samples, fold, role) for role in splits.ROLES)
+    start = time.perf_counter()
+    predict = method([*learn, *watch])
+    seconds, start = round(time.perf_counter() - start, 1), time.perf_counter()
+    scenes = [bench.rate(one, predict(one)) for one in test]
+    speed = round(sum(one.truth.size for one in test) / (time.perf_counter() - start))
+    return {"seconds": seconds, "train": len(learn), "scenes": scenes, "pixels_per_s": speed}
 
 
 def adapt(name: str, arguments: argparse.Namespace) -> None:
@@ -237,7 +167,7 @@ def adapt(name: str, arguments: argparse.Namespace) -> None:
         if why is not None:
             continue
         system = bench.ready(systems.find(system_name))
-        samples = bench.samples(system, arguments.folder)
+        samples = bench.samples(system.inputs, system.zones, arguments.folder)
         split_name, split = next(iter(bench.parts(samples).items()))
         for member, fold in split.members.items():
             weights = out / f"{name}-{system_name}-{split_name}-{fold}-0.safetensors"
@@ -270,7 +200,8 @@ def ship(name: str, arguments: argparse.Namespace) -> None:
         if not len(mine):
             raise FileNotFoundError(f"no score of {system_name} in {out}: run {name} for it first")
         system = bench.ready(systems.find(system_name))
-        samples, steps = bench.samples(system, arguments.folder), arguments.steps or int(mine.steps.max())
+        samples = bench.samples(system.inputs, system.zones, arguments.folder)
+        steps = arguments.steps or int(mine.steps.max())
         found = fitting.fit(
             system, samples, 0, steps, checkpoint=out / f"{system_name}.checkpoint.safetensors",
             absent=(*system.zones, "front"), precision=arguments.precision, threads=cluster.cores(),
@@ -307,13 +238,19 @@ def budget(system: System, samples: Sequence[Sample], arguments: argparse.Namesp
 
 
 def read(name: str, out: pathlib.Path) -> pd.DataFrame:
-    """Every scored scene of a bench: system, split, fold, seed, steps, seconds, parameters, name, missed, scores."""
+    """Every scored scene of a bench: system, split, fold, seed, steps, seconds, parameters, name, missed, scores.
+
+    Scenes where nobody learnt have the place's name for their split.
+    """
     rows = []
     for path in sorted(out.glob(f"{name}-*.json")):
         told = json.loads(path.read_text())
         if "scenes" in told:
-            key = {word: told[word] for word in ("system", "split", "fold", "seed", "steps", "seconds", "parameters")}
+            words = ("system", "split", "fold", "seed", "steps", "seconds", "parameters")
+            key = {word: told[word] for word in words} | {"pixels_per_s": told.get("pixels_per_s", np.nan)}
             rows += [key | scene for scene in told["scenes"]]
+            for place, scenes in told.get("elsewhere", {}).items():
+                rows += [key | {"split": place} | scene for scene in scenes]
     return pd.DataFrame(rows)
 
 
@@ -324,16 +261,33 @@ def number(value: float, form: str) -> str:
 
 def lines(name: str, found: pd.DataFrame, missing: dict[str, str]) -> Iterator[str]:
     """The table as Markdown; a system that could not or did not run says so."""
-    yield f"| split | system | {BENCHES[name].column} | 95 % | missed | n | to best | p | s a training | parameters |"
-    yield "|" + "---|" * 10
-    for row in found.itertuples():
-        score, spread, p = getattr(row, BENCHES[name].column), number(row.spread, ".3f"), number(row.p, ".2g")
-        yield (
-            f"| {row.split} | {row.system} | {score:.3f} ± {spread} | {row.low:.3f} to {row.high:.3f}"
-            f" | {row.missed} | {row.n} | {row.to_best:+.3f} | {p} | {row.seconds:.0f} | {row.parameters:,} |"
-        )
+    column, also = BENCHES[name].column, BENCHES[name].also
+    head = ["split", "system", column, "95 %", *also, "missed", "n", "to best", "p", "s a training", "parameters"]
+    yield f"| {' | '.join(head)} |"
+    yield "|" + "---|" * len(head)
+    for row in found.to_dict("records"):
+        spread, p = number(row["spread"], ".3f"), number(row["p"], ".2g")
+        cells = [
+            row["split"], row["system"], f"{row[column]:.3f} ± {spread}", f"{row['low']:.3f} to {row['high']:.3f}",
+            *(number(row[word], ".2f") for word in also), str(row["missed"]), str(row["n"]), f"{row['to_best']:+.3f}",
+            p, f"{row['seconds']:.0f}", f"{row['parameters']:,}",
+        ]  # fmt: skip
+        yield f"| {' | '.join(cells)} |"
     for system, why in missing.items():
-        yield f"| all | {system} | not run: {why} |" + " |" * 7
+        yield f"| all | {system} | not run: {why} |" + " |" * (len(head) - 3)
+    for split in dict.fromkeys(found["split"]) if len(found) else ():
+        if split in BENCHES[name].told:
+            yield f"\n*{split}*: {BENCHES[name].told[split]}"
+
+
+def page(name: str, found: pd.DataFrame, path: pathlib.Path) -> None:
+    """Scores with their intervals, and accuracy against what a training costs, as one page that opens offline."""
+    bench = BENCHES[name]
+    sections = [
+        plots.Section(plots.ranking(some, bench.column), f"{split}: {bench.told.get(split, '')}", some)
+        for split, some in found.groupby("split")
+    ]
+    plots.page(f"Bench: {name}", sections, path, manifest=provenance.manifest(bench=name))
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -341,17 +295,19 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser("bench", description=__doc__.partition("\n")[0])
     parser.add_argument("what", choices=("run", "adapt", "ship", "table"))
     parser.add_argument("bench", choices=tuple(BENCHES))
-    parser.add_argument("--folder", type=pathlib.Path, help="fronts: the labelled scenes; extent: cache of landscapes")
+    parser.add_argument("--folder", type=pathlib.Path, help="of the bench's data; extent: cache of landscapes")
+    parser.add_argument("--real", type=pathlib.Path, help="extent: data folder with Khumbu, where nobody learns")
     parser.add_argument("--tier", choices=tuple(MINUTES), default="cpu")
     parser.add_argument("--systems", nargs="+", help="these alone")
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--splits", nargs="+", help="fronts: glacier, random; extent: landscape; all unless given")
+    parser.add_argument("--splits", nargs="+", help="of the bench, as fronts has glacier and random; all unless given")
     parser.add_argument("--minutes", type=float, help="of each training, instead of the tier's")
     parser.add_argument("--steps", type=int, help="of each training, instead of minutes")
     parser.add_argument("--counts", type=int, nargs="+", default=[0, 3, 5, 10], help="adapt: labelled scenes")
     parser.add_argument("--rate", type=float, default=0.1, help="adapt: of the recipe's learning rate")
     parser.add_argument("--precision", default="float32", choices=tuple(fitting.PRECISIONS))
     parser.add_argument("--out", type=pathlib.Path, default=pathlib.Path("out/bench"))
+    parser.add_argument("--page", type=pathlib.Path, help="write the table and its plots there, as HTML")
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args(argv)
     try:
@@ -359,9 +315,13 @@ def main(argv: list[str] | None = None) -> int:
             {"run": run, "adapt": adapt, "ship": ship}[arguments.what](arguments.bench, arguments)
         scenes = read(arguments.bench, arguments.out)
         asked = wanted(BENCHES[arguments.bench], arguments.tier, arguments.systems)
+        scenes = scenes[scenes.system.isin(asked)] if arguments.systems and len(scenes) else scenes
         done = set(scenes.system) if len(scenes) else set()
         missing = {name: why or "nobody has" for name, why in asked.items() if name not in done}
-        found = comparing.table(scenes, BENCHES[arguments.bench].column) if len(scenes) else pd.DataFrame()
+        bench = BENCHES[arguments.bench]
+        found = comparing.table(scenes, bench.column, bench.also) if len(scenes) else pd.DataFrame()
+        if arguments.page and len(found):
+            page(arguments.bench, found, arguments.page)
     except (OSError, ValueError, LookupError) as error:
         print(f"bench: {error}", file=sys.stderr)
         return 2

@@ -1,6 +1,6 @@
 """How near inference comes to the bare network, what others take for the same work, and what it takes when killed.
 
-    python benchmarks/predict.py --json [--quick] [--peers .cache/peers/bin/python]
+    python benchmarks/predict.py --json [--quick] [--parts road workers ...] [--peers .cache/peers/bin/python]
 
 All figures are ratios inside one run, medians of five (`--quick`: of one, on a small scene, to see that it runs). The
 scene is a Sentinel-2 image of the embedded landscape, mirrored to `--side` pixels, read as COGs over HTTP on loopback.
@@ -25,6 +25,7 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Iterator, Sequence
 
 import dask.array
 import distributed
@@ -254,14 +255,21 @@ def killed(folder: pathlib.Path, side: int) -> tuple[bool, int]:
     whole, out = folder / "whole.zarr", folder / "killed.zarr"
     child(folder, side, whole, folder / "count-whole").communicate()
     windows = counted(folder / "count-whole")
-    process = child(folder, side, out, folder / "count")
-    while counted(folder / "count") < windows // 2 and process.poll() is None:
+    count = folder / "count-killed"
+    process = child(folder, side, out, count)
+    while counted(count) < windows // 2 and process.poll() is None:
         time.sleep(0.01)
     process.kill()
     process.communicate()
-    child(folder, side, out, folder / "count").communicate()
+    child(folder, side, out, count).communicate()
     same = np.array_equal(*(xr.open_zarr(p, consolidated=False).zones.values for p in (whole, out)), equal_nan=True)
-    return same, counted(folder / "count") - windows
+    return same, counted(count) - windows
+
+
+def pin(core: int) -> None:
+    """Keep all threads of this process on one core, so that one worker does not do the work of two."""
+    for thread in os.listdir("/proc/self/task"):
+        os.sched_setaffinity(int(thread), {core})
 
 
 def worker_killed(stack: xr.DataArray, weights: pathlib.Path, folder: pathlib.Path) -> tuple[bool, int]:
@@ -286,18 +294,15 @@ def worker_killed(stack: xr.DataArray, weights: pathlib.Path, folder: pathlib.Pa
     return np.array_equal(whole, found, equal_nan=True), counted(folder / "count-b") - windows
 
 
-def measure(temporary: pathlib.Path, side: int, repeats: int, peers: str) -> dict:
-    """Every figure of the issue, by its key, and what they come from under `details`."""
-    folder = temporary / "scene"
-    scene(folder, side)
-    with serve.folder(folder) as served:
-        stack = layers(served.stac, side)
-        weights = network(folder, SYSTEM, stack)
-        count = folder / "count"
-        Counter(str(count)).setup()
+def road(temporary: pathlib.Path, side: int, repeats: int, peers: str) -> dict:
+    """The whole road beside the bare network, and beside what others take."""
+    rows = []
+    with _scene(temporary, side) as (folder, stack, weights):
+        Counter(str(count := folder / "count")).setup()
         ours(stack, weights, folder / "warm.zarr")
         windows = counted(count)
-        rows = []
+        low, high = side // 3, side // 3 + round(side * 0.1**0.5)
+        inside = gpd.GeoSeries([shapely.box(*stack.odc.geobox[low:high, low:high].boundingbox)], crs=grid(side).crs)
         for number in range(repeats):
             row = {}
             for precision in ("float32", "bfloat16"):
@@ -306,39 +311,86 @@ def measure(temporary: pathlib.Path, side: int, repeats: int, peers: str) -> dic
                 row[precision] = timed(lambda out=out, p=precision: ours(stack, weights, out, precision=p))
             row["map_overlap"] = timed(lambda n=number: map_overlap(stack, weights, folder / f"map-{n}.zarr"))
             row["torchgeo"] = torchgeo(peers, folder, weights)
-            low, high = side // 3, side // 3 + round(side * 0.1**0.5)
-            inside = gpd.GeoSeries([shapely.box(*stack.odc.geobox[low:high, low:high].boundingbox)], crs=grid(side).crs)
-            row["within"] = timed(lambda i=inside, n=number: ours(stack, weights, folder / f"in-{n}.zarr", within=i))
-            for workers in (1, 2):
-                with cluster.client(workers=workers, threads=1) as client:
-                    out = folder / f"scaling-{workers}-{number}.zarr"
-                    client.submit(forward.device).result()
-                    row[f"{workers} workers"] = timed(lambda o=out, c=client: ours(stack, weights, o, client=c))
+            row["within"] = timed(lambda n=number: ours(stack, weights, folder / f"in-{n}.zarr", within=inside))
             rows.append(row)
-        same_worker, twice_worker = worker_killed(stack, weights, folder)
     middle = {key: float(np.median([r[key] for r in rows])) if rows[0][key] else None for key in rows[0]}
-    peaks = memory(temporary, side // 2)
-    same_run, twice_run = killed(temporary / "memory-2", side)
     fastest = min(middle["float32"], middle["bfloat16"])
     return {
-        "device": platform.processor() or platform.machine(),
         "fraction_of_bare_forward": ratio(rows, "bare float32", "float32"),
         "fraction_of_bare_forward_bf16": ratio(rows, "bare bfloat16", "bfloat16"),
         "speedup_vs_torchgeo": middle["torchgeo"] and round(middle["torchgeo"] / fastest, 3),
         "speedup_vs_map_overlap": round(middle["map_overlap"] / fastest, 3),
-        "agreement": round(agreement("bfloat16"), 5),
-        "peak_memory_ratio": {area: round(peak / peaks[0], 3) for area, peak in zip((1, 4, 16), peaks, strict=True)},
         "within_time_fraction": ratio(rows, "within", "float32"),
+        "details": {"seconds": rows, "windows": windows},
+    }
+
+
+def workers(temporary: pathlib.Path, side: int, repeats: int, peers: str) -> dict:
+    """One worker on one core, two on two; and one of two killed."""
+    rows = []
+    with _scene(temporary, side) as (folder, stack, weights):
+        for number in range(repeats):
+            row = {}
+            for count in (1, 2):
+                with cluster.client(workers=count, threads=1) as client:
+                    out = folder / f"scaling-{count}-{number}.zarr"
+                    client.run(forward.device)  # torch is imported on all of them before the clock starts
+                    addresses = client.scheduler_info()["workers"]
+                    for core, address in zip(sorted(os.sched_getaffinity(0)), addresses, strict=False):
+                        client.run(pin, core, workers=[address])
+                    row[f"{count} workers"] = timed(lambda o=out, c=client: ours(stack, weights, o, client=c))
+            rows.append(row)
+        same, twice = worker_killed(stack, weights, folder)
+    return {
         "scaling_2_workers": ratio(rows, "1 workers", "2 workers"),
-        "identical_after_worker_kill": same_worker,
-        "identical_after_resume": same_run,
-        "windows_computed_twice": twice_worker + twice_run,
-        "details": {
-            "seconds": rows, "side": side, "windows": windows, "cores": cluster.cores(), "peaks_mb": peaks,
-            "twice": {"worker": twice_worker, "run": twice_run}, "torch": torch.__version__,
-            "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else "none: no GPU figures",
-        },
-    }  # fmt: skip
+        "identical_after_worker_kill": same,
+        "windows_computed_twice": twice,
+        "details": {"workers": rows, "twice_worker": twice},
+    }
+
+
+def room(temporary: pathlib.Path, side: int, repeats: int, peers: str) -> dict:
+    """Memory by the area of the scene."""
+    peaks = memory(temporary, side // 2)
+    ratios = {area: round(peak / peaks[0], 3) for area, peak in zip((1, 4, 16), peaks, strict=True)}
+    return {"peak_memory_ratio": ratios, "details": {"peaks_mb": peaks}}
+
+
+def resume(temporary: pathlib.Path, side: int, repeats: int, peers: str) -> dict:
+    """The whole run killed and resumed."""
+    scene(temporary, side)
+    same, twice = killed(temporary, side)
+    return {"identical_after_resume": same, "windows_computed_twice": twice, "details": {"twice_run": twice}}
+
+
+def trained(temporary: pathlib.Path, side: int, repeats: int, peers: str) -> dict:
+    """What half the digits cost."""
+    return {"agreement": round(agreement("bfloat16"), 5)}
+
+
+PARTS = {part.__name__: part for part in (road, workers, room, resume, trained)}
+
+
+@contextlib.contextmanager
+def _scene(temporary: pathlib.Path, side: int) -> Iterator[tuple[pathlib.Path, xr.DataArray, pathlib.Path]]:
+    """A folder with a scene that is served, its layers, and weights for it."""
+    scene(temporary, side)
+    with serve.folder(temporary) as served:
+        stack = layers(served.stac, side)
+        yield temporary, stack, network(temporary, SYSTEM, stack)
+
+
+def measure(temporary: pathlib.Path, side: int, repeats: int, peers: str, parts: Sequence[str]) -> dict:
+    """Figures of these parts, by the issue's keys, and what they come from under `details`."""
+    found: dict = {"device": platform.processor() or platform.machine()}
+    details = {"side": side, "cores": cluster.cores(), "torch": torch.__version__}
+    details |= {"gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else "none: no GPU figures"}
+    for part in parts:
+        told = PARTS[part](temporary / part, side, repeats, peers)
+        details |= told.pop("details", {})
+        told["windows_computed_twice"] = told.get("windows_computed_twice", 0) + found.get("windows_computed_twice", 0)
+        found |= told
+    return found | {"details": details}
 
 
 def ratio(rows: list[dict], above: str, below: str) -> float:
@@ -352,6 +404,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--side", type=int, help="pixels of the scene's side")
     parser.add_argument("--quick", action="store_true", help="one round on a small scene")
     parser.add_argument("--peers", default=".cache/peers/bin/python", help="a Python that has torchgeo")
+    parser.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS), help="these figures alone")
     parser.add_argument("--json", action="store_true", help="one JSON object")
     parser.add_argument("--once", nargs=4, help=argparse.SUPPRESS)
     arguments = parser.parse_args(argv)
@@ -364,7 +417,8 @@ def main(argv: list[str] | None = None) -> int:
         tempfile.TemporaryDirectory(prefix="glacier_nb-") as temporary,
         contextlib.redirect_stdout(sys.stderr),
     ):
-        found = measure(pathlib.Path(temporary), side, 1 if arguments.quick else 5, arguments.peers)
+        repeats = 1 if arguments.quick else 5
+        found = measure(pathlib.Path(temporary), side, repeats, arguments.peers, arguments.parts)
     print(json.dumps(found) if arguments.json else "\n".join(f"{key:>32}  {value}" for key, value in found.items()))
     return 0
 

@@ -62,12 +62,14 @@ def compare(
     return found
 
 
-def table(scenes: pd.DataFrame, column: str = "one_less_iou", draws: int = 2000) -> pd.DataFrame:
+def table(
+    scenes: pd.DataFrame, column: str = "one_less_iou", also: Sequence[str] = (), draws: int = 2000
+) -> pd.DataFrame:
     """A row a split and system: mean of a score over scenes (less is better), and how sure it is that one is better.
 
     scenes: of `compare`. Columns: split, system, the score, its spread over n seeds, low and high (95 % by bootstrap
     over scenes), scenes, missed, to_best (difference to the best system) with its interval and the p of Wilcoxon's
-    paired test, steps, seconds (a training), parameters.
+    paired test, steps, seconds (a training), parameters; and of each column in `also` the mean of its absolutes.
     """
     from scipy.stats import wilcoxon
 
@@ -88,6 +90,7 @@ def table(scenes: pd.DataFrame, column: str = "one_less_iou", draws: int = 2000)
                 "to_best": apart.mean(), "to_best_low": less, "to_best_high": more, "p": p,
                 "steps": int(mine.steps.iloc[0]), "seconds": mine.groupby(["fold", "seed"]).seconds.first().mean(),
                 "parameters": int(mine.parameters.iloc[0]),
+                **{word: float(mine[word].abs().mean()) for word in also},
             })  # fmt: skip
     return pd.DataFrame(rows).sort_values(["split", column], ignore_index=True)
 

@@ -1,6 +1,7 @@
 """One block of windows through a network: what a worker does, and all it has to know for it."""
 
 import collections
+import contextlib
 import dataclasses
 import itertools
 import threading
@@ -50,7 +51,8 @@ def models(job: Job) -> list[nn.Module]:
 def _built(job: Job, number: int) -> nn.Module:
     row = job.weights[number] if job.weights else None
     build = row.network if row is not None and row.network is not None else job.system.network
-    with torch.random.fork_rng([]):  # what a network starts from is drawn, and then replaced
+    drawn = networks.Undrawn() if row is not None else contextlib.nullcontext()  # replaced by what is loaded
+    with torch.random.fork_rng([]), drawn:
         network = build(len(job.system.inputs))
     network = trained.load(network, row) if row is not None else network
     network = network.eval().to(device(), memory_format=torch.channels_last)

@@ -6,7 +6,7 @@ import json
 import os
 import pathlib
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import rasterio
@@ -28,13 +28,14 @@ DEMO_SEEDS = (9001, 9002, 9003, 9004, 9005, 9006, 9010, 9011, 9012)
 class Demo:
     """A system that learns from synthetic landscapes: whose images it is given, what it is for and not for.
 
-    slopes: seeds of mountains without ice that it learns from too.
+    slopes: seeds of mountains without ice that it learns from too. sensors: inputs whose loss the card tells of.
     """
 
     sensor: str
     use: str
     misuse: str
     slopes: tuple[int, ...] = ()
+    sensors: Mapping[str, Sequence[str]] = dataclasses.field(default_factory=dict)
 
 
 _UNREAL = (
@@ -57,6 +58,18 @@ DEMOS = {
         "showing an inventory of rock glaciers on the synthetic landscape of this project, and tests",
         f"an inventory of a real place: {_UNREAL}, and every rock glacier it learnt from was drawn by one rule",
         slopes=tuple(range(9101, 9141)),
+    ),
+    "any-sensors": Demo(
+        "landsat-c2-l2",
+        "showing a map from whatever sensors there are, on the synthetic landscape of this project, and tests",
+        f"measuring real glaciers: {_UNREAL}",
+        sensors={
+            "optical": ("blue", "green", "red", "nir", "swir16", "swir22", "ndsi"),
+            "radar": ("vv_db", "vh_db"),
+            "thermal": ("lwir11",),
+            "elevation change": ("dh_dt",),
+            "terrain": ("slope",),
+        },
     ),
 }
 """Systems that `demo` trains, by name."""
@@ -112,7 +125,7 @@ def _kept(
     asked = hashlib.sha256(repr((system.inputs, system.zones, sensor)).encode()).hexdigest()[:8]
     folder = pathlib.Path(cache) / f"{kind}-{seed}-{made_by}-{asked}"
     if not folder.exists():
-        number = np.array([system.zones.index(_nearest(zone, system.zones)) for zone in vectorize.ZONES], "uint8")
+        number = np.array([system.zones.index(nearest(zone, system.zones)) for zone in vectorize.ZONES], "uint8")
         with tempfile.TemporaryDirectory() as temporary, provenance.whole(folder) as made:
             made.mkdir()
             dates, truth, geobox = make(region := pathlib.Path(temporary) / "region")
@@ -129,8 +142,12 @@ def _kept(
     ]
 
 
-def _nearest(zone: str, zones: Sequence[str]) -> str:
-    """What a system calls a zone: ice that it does not tell apart is glacier, where it has that; all else rock."""
+def nearest(zone: str, zones: Sequence[str]) -> str:
+    """What a system calls a zone: ice that it does not tell apart is glacier, where it has that; all else rock.
+
+    >>> [nearest(zone, ("rock", "glacier")) for zone in ("debris cover", "lake")]
+    ['glacier', 'rock']
+    """
     return zone if zone in zones else "glacier" if zone in vectorize.ICE and "glacier" in zones else "rock"
 
 
@@ -195,6 +212,9 @@ def demo(
         "citation": "this project",
     }
     path = fitting.save(found, pathlib.Path(out or f"out/{system}") / f"{system}.safetensors", **card)
-    fitting.save(found, path, **card, score=scores.zones(found.system, path, validation))
+    score = scores.zones(found.system, path, validation)
+    if told.sensors:
+        score |= {"ice_iou_without": scores.without(found.system, path, validation, told.sensors)}
+    fitting.save(found, path, **card, score=score)
     print(f"{path}: sha256 {trained.sha256(path)}")
     return path

@@ -1,5 +1,6 @@
 """How well weights map labelled scenes: zones by IoU and area, fronts by distance with the missed ones counted."""
 
+import dataclasses
 import json
 import os
 import pathlib
@@ -85,11 +86,39 @@ def ice(system: str | System, path: Paths | None, samples: Sequence[Sample], cle
         chance, truth = chances(system, path, sample, cleaned), np.asarray(sample.truth)
         seen = known(sample, chance)
         guess, true = (np.isin(zones[seen], kinds) for zones in (chance.argmax(axis=0), truth))
-        rows.append({
-            "name": sample.name, "missed": not guess.any(), "one_less_iou": 1 - metrics.iou(guess, true),
-            "area_error_percent": metrics.area_error(guess, true),
-        })  # fmt: skip
+        rows.append(of_ice(sample.name, guess, true))
     return pd.DataFrame(rows)
+
+
+def of_ice(name: str, guess: np.ndarray, true: np.ndarray) -> dict:
+    """A row of `ice` from maps of ice (bool) over the same pixels.
+
+    >>> of_ice("a", np.array([True, True]), np.array([True, False]))
+    {'name': 'a', 'missed': False, 'one_less_iou': 0.5, 'area_error_percent': 100.0}
+    """
+    return {
+        "name": name,
+        "missed": not guess.any(),
+        "one_less_iou": 1 - metrics.iou(guess, true),
+        "area_error_percent": metrics.area_error(guess, true),
+    }
+
+
+def without(
+    system: str | System, path: Paths, samples: Sequence[Sample], groups: Mapping[str, Sequence[str]]
+) -> dict[str, float]:
+    """Mean IoU of ice over scenes where nobody has the inputs of a group, for each of `groups`; "" : all are there.
+
+    LookupError: a group names what is no input.
+    """
+    system, found = systems.find(system), {}
+    for group, names in {"": (), **groups}.items():
+        if strange := sorted(set(names) - set(system.inputs)):
+            raise LookupError(f"{system.name} has no input {strange[0]!r}: one of {', '.join(system.inputs)}")
+        blind = np.isin(system.inputs, list(names))[:, None, None]
+        dim = (dataclasses.replace(one, features=np.where(blind, np.nan, one.features)) for one in samples)
+        found[group] = round(float(1 - np.mean([ice(system, path, [one]).one_less_iou[0] for one in dim])), 4)
+    return found
 
 
 def fronts(

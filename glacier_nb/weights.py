@@ -1,6 +1,7 @@
 """Trained weights by name: hash, licence, domain, card. Ours in safetensors, published ones read without unpickling."""
 
 import dataclasses
+import functools
 import hashlib
 import inspect
 import json
@@ -87,6 +88,7 @@ WEIGHTS = (
     _ours("extent-demo", "cb7ace6116bcd504e0995193f7c05248ee1d0c32351862726a26a5712af10e3d"),
     _ours("debris-demo", "668cae5df97b0104a8260b41b7573c9aa83fa860e47b888b58325f7681b4f746"),
     _ours("rock-demo", "cab2b9675c074ffd7d2e14cfb640250726ca49a01707ff005c77174e7068b590"),
+    _ours("any-sensors", "fb4b27207be2c739d621d810cc9c6c1411bef8e56a2a6b66812bdc1b43024584"),
     _ours("fronts-landsat", "63478c6a693b3ff7187f1727b4e4b4e6641a2403a2955286ce5e73d0b8bfcdbb"),
     _mohajerani(
         "mohajerani2019-3px",
@@ -175,7 +177,13 @@ def _described(row: Weights) -> Weights:
 
 
 def sha256(path: pathlib.Path) -> str:
-    """Hash of a file's bytes, as hexadecimal text."""
+    """Hash of a file's bytes, as hexadecimal text; once for a file that has not changed."""
+    told = os.stat(path)
+    return _digest(str(path), told.st_ino, told.st_size, told.st_mtime_ns)
+
+
+@functools.lru_cache(64)
+def _digest(path: str, *_) -> str:
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 

@@ -87,3 +87,11 @@ def test_a_file_that_is_not_there_is_one_line(root, tmp_path, script, option):
     more = ("--centreline", tmp_path / "no.gpkg", "--box-width", 100) if script == "fronts" else ()
     said = run(root, script, option, tmp_path / "no.gpkg", *more)
     assert said == f"no file or folder {tmp_path / 'no.gpkg'}: give the path of the data"
+
+
+@pytest.mark.slow
+def test_a_prediction_killed_in_the_middle_goes_on(root):
+    """Sixteen windows in four blocks: what was in flight is done again, never what was kept, and no bit differs."""
+    found = run(root, "predict", "--quick", "--side", 768, "--parts", "resume")
+    assert found["identical_after_resume"] and found["details"]["twice_run"] < 16
+    assert found["windows_computed_twice"] == found["details"]["twice_run"]

@@ -43,3 +43,18 @@ def test_zones_count_only_what_is_known_and_within(monkeypatch):
     assert told["rock"] == told["glacier"] == 1 and np.isnan(told["ocean"])
     dry = np.where(sample.truth == 2, np.uint8(UNSEEN), sample.truth)
     assert np.isnan(scores.zones(SYSTEM, "", [dataclasses.replace(sample, truth=dry)])["iou"]["ocean"])
+
+
+def test_a_lost_sensor_costs_what_it_alone_told(monkeypatch):
+    """A map that needs the first input alone: nothing is found without it, all is found without any other."""
+
+    def chances(system, path, sample, cleaned=False):
+        ice = (sample.truth == 1) & np.isfinite(sample.features[0])
+        return np.stack([~ice, ice, 0 * ice]).astype("float32")
+
+    monkeypatch.setattr(scores, "chances", chances)
+    names = SYSTEM.inputs
+    found = scores.without(SYSTEM, "", SCENES[:2], {"first": names[:1], "others": names[1:]})
+    assert found == {"": 1.0, "first": 0.0, "others": 1.0}
+    with pytest.raises(LookupError, match="has no input 'lidar'"):
+        scores.without(SYSTEM, "", SCENES[:1], {"x": ["lidar"]})

@@ -15,17 +15,20 @@ from odc.geo.xr import xr_zeros
 from glacier_nb import (
     __main__,
     clean,
+    landscapes,
     location,
     losses,
     networks,
     objects,
     predict,
     recipes,
+    scores,
     systems,
     systems_extent,
     systems_sensors,
     train,
     trials,
+    weights,
 )
 from glacier_nb.networks import glavitu_peers, joined, late_fusion, peng2023, placed, segnet, smp, tian2022
 from glacier_nb.networks.unet import UNet
@@ -256,6 +259,21 @@ def test_where_all_images_are_optional_terrain_alone_is_no_view():
     system = systems.find("any-sensors")
     shown = dict(zip(system.inputs, systems.shows_ground(system), strict=True))
     assert shown["red"] and shown["vv_db"] and not shown["slope"] and not shown["dh_dt"]
+
+
+def test_the_shipped_weights_lose_little_with_any_one_sensor():
+    """On the landscape that was watched while they learnt; another that nobody saw is in the slow test."""
+    told = weights.default("any-sensors").card["score"]["ice_iou_without"]
+    assert set(told) == {"", *landscapes.DEMOS["any-sensors"].sensors}
+    assert told[""] > 0.9 and all(told[""] - iou <= 0.05 for iou in told.values())
+
+
+@pytest.mark.slow
+def test_any_one_sensor_may_be_missing_where_nobody_learnt(tmp_path):
+    """Five points of IoU at most, on a landscape of another seed."""
+    path, sensors = weights.local(weights.default("any-sensors")), landscapes.DEMOS["any-sensors"].sensors
+    told = scores.without("any-sensors", path, landscapes.landscape(9013, tmp_path, "any-sensors"), sensors)
+    assert told[""] > 0.9 and all(told[""] - iou <= 0.05 for iou in told.values()), told
 
 
 # places

@@ -15,6 +15,7 @@ import types
 
 import torch
 from torch.nn.utils.fusion import fuse_conv_bn_weights
+from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_flatten
 
 _kept = []  # torch forgets operator schemas when their library object is collected
@@ -58,6 +59,21 @@ class later:
 
     def __repr__(self) -> str:
         return f"later({self.place!r})"
+
+
+class Undrawn(TorchDispatchMode):
+    """No random numbers are drawn for tensors under it: for networks whose weights are then loaded, all of them.
+
+    >>> with Undrawn():
+    ...     torch.zeros(2).uniform_(1, 2)
+    tensor([0., 0.])
+    """
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        """The call itself, but for those that draw."""
+        if function in (torch.ops.aten.uniform_.default, torch.ops.aten.normal_.default):
+            return args[0]
+        return function(*args, **(kwargs or {}))
 
 
 def parameters(network: torch.nn.Module) -> int:
