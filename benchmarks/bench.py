@@ -48,7 +48,9 @@ def wanted(bench: Bench, tier: str, names: Sequence[str] | None) -> dict[str, st
     """Systems of a tier and why one of them cannot take part (None: it can)."""
     chosen = names or (bench.cpu if tier == "cpu" else [row.name for row in systems.SYSTEMS])
     told = {name: bench.fits(systems.find(name)) for name in chosen}
-    return told if names or tier == "cpu" else {name: why for name, why in told.items() if "learns" not in (why or "")}
+    if names or tier == "cpu":
+        return told
+    return {name: why for name, why in told.items() if not (why or "").startswith("maps no")}  # of another task
 
 
 def jobs(parts: dict[str, Split], seeds: int) -> Iterator[tuple[str, int, int]]:
@@ -169,6 +171,8 @@ def adapt(name: str, arguments: argparse.Namespace) -> None:
         system = bench.ready(systems.find(system_name))
         samples = bench.samples(system.inputs, system.zones, arguments.folder)
         split_name, split = next(iter(bench.parts(samples).items()))
+        if split.cells:
+            raise ValueError(f"{name} is of one scene: adapt asks for several of each place, as fronts has")
         for member, fold in split.members.items():
             weights = out / f"{name}-{system_name}-{split_name}-{fold}-0.safetensors"
             if not weights.exists():
@@ -181,7 +185,8 @@ def adapt(name: str, arguments: argparse.Namespace) -> None:
             learn, test = ([place[k] for k in some] for some in (order[:most], order[most:]))
             found = train.adaptation(
                 weights, learn, test, out / "adapted" / f"{system_name}-{member}", arguments.counts, arguments.seeds,
-                system=system, steps=arguments.steps or 200, rate=arguments.rate, threads=cluster.cores(),
+                system=system, steps=arguments.steps or 200, rate=arguments.rate, precision=arguments.precision,
+                threads=cluster.cores(),
             )  # fmt: skip
             facts = {"bench": name, "system": system_name, "place": member, "test": len(test), "steps": arguments.steps}
             provenance.write(path, provenance.manifest(**facts, rate=arguments.rate, rows=found.to_dict("records")))
@@ -195,6 +200,9 @@ def ship(name: str, arguments: argparse.Namespace) -> None:
     bench, out, done = BENCHES[name], arguments.out, read(name, arguments.out)
     if not arguments.systems:
         raise ValueError("ship asks which: --systems NAME ...")
+    if not bench.card:
+        ready = ", ".join(one for one, row in BENCHES.items() if row.card)
+        raise ValueError(f"weights of {name} have no card that says what they are for: ship {ready}")
     for system_name in arguments.systems:
         mine = done[done.system == system_name] if len(done) else done
         if not len(mine):

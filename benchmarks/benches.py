@@ -66,12 +66,12 @@ class Bench:
     """One comparison.
 
     samples: of (inputs, zones, folder). ready: the system as all are compared. fits: None, or why a system cannot take
-    part. score: of (system, weights or None, samples), a dict a scene; column: what ranks them, less is better; also:
-    other numbers in the table, means of absolutes. cpu:
-    systems of the small tier. inputs, zones: of the samples that methods get. methods: what learns without a network,
-    by name; each takes samples and returns a map. rate: how a method's map of a sample is scored. elsewhere: rows of a
-    place that nobody learns from, by name, of (system, weights, folder). told: what a reader must know of the scores of
-    a split or place. card: of what is shipped.
+    part ("maps no ..." where its task is another). score: of (system, weights or None, samples), a dict a scene;
+    column: what ranks them, less is better; also: other numbers in the table, means of absolutes. cpu: systems of the
+    small tier. inputs, zones: of the samples that methods get. methods: what learns without a network, by name; each
+    takes samples and returns a map. rate: how a method's map of a sample is scored. elsewhere: rows of a place that
+    nobody learns from, by name, of (system, weights, folder). told: what a reader must know of the scores of a split or
+    place. card: of what is shipped.
     """
 
     samples: Callable[[Sequence[str], Sequence[str], pathlib.Path | None], list[Sample]]
@@ -79,7 +79,7 @@ class Bench:
     column: str
     also: tuple[str, ...] = ()
     ready: Callable[[System], System] = lambda system: system
-    fits: Callable[[System], str | None] = lambda system: "classifies no single pixels"
+    fits: Callable[[System], str | None] = lambda system: "maps no single pixels"
     score: Callable[[System, pathlib.Path | None, Sequence[Sample]], list[dict]] = lambda *_: []
     cpu: tuple[str, ...] = ()
     inputs: tuple[str, ...] = ()

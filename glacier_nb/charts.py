@@ -8,7 +8,7 @@ import pandas as pd
 from bokeh.models import CustomJS, DatetimeTickFormatter, Span
 from hvplot import hvPlotTabular
 
-from glacier_nb import maps
+from glacier_nb import maps, tables
 
 MOST = 30
 """Bars that fit a figure: of more glaciers, those that changed most."""
@@ -249,7 +249,8 @@ def ranking(table: pd.DataFrame, score: str, label: str = "", width: int = 460, 
     rows = table.sort_values(score, ascending=False).assign(
         above=table["high"] - table[score], below=table[score] - table["low"], millions=table["parameters"] / 1e6
     )
-    label, tips = label or score.replace("_", " "), [("", "@system"), (label or score, f"@{score}{{0.000}}")]
+    label = label or tables.COLUMNS.get(score, tables.Column(score.replace("_", " "))).label
+    tips = [("", "@system"), (label, f"@{score}{{0.000}}")]
     dots = hv.Scatter(rows, "system", score).opts(size=10, color=maps.INK, tools=["hover"], hover_tooltips=tips)
     bars = hv.ErrorBars(rows, "system", [score, "below", "above"])
     ranks = (bars * dots).opts(
@@ -258,7 +259,7 @@ def ranking(table: pd.DataFrame, score: str, label: str = "", width: int = 460, 
     )  # fmt: skip
     costs = hv.Scatter(rows, "seconds", [score, "system", "millions"]).opts(
         size=10, color=maps.LATER, tools=["hover"], width=width, height=height, xlabel="Seconds a training",
-        ylabel=label, padding=(0.3, 0.1),
+        ylabel=label, padding=((0.1, 0.6), 0.1),  # room for the last name
         hover_tooltips=[*tips, ("training", "@seconds{0} s"), ("parameters", "@millions{0.00} million")],
         title="Accuracy against cost",
     )  # fmt: skip

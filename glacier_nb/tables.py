@@ -74,6 +74,8 @@ COLUMNS = {
     "iou_all": Column("IoU, all glaciers", 1.0, ".3f"),
     "one_less_iou": Column("1 − IoU", 1.0, ".3f"),
     "area_error_percent": Column("Area error (%)", 1.0, "+z.1f"),
+    "mean_px": Column("Distance (pixels)", 1.0, ".2f"),
+    "wrong": Column("Wrong pixels (share)", 1.0, ".3f"),
     "low": Column("at least", 1.0, ".3f"),
     "high": Column("at most", 1.0, ".3f"),
     "spread": Column("Spread over seeds", 1.0, ".3f"),

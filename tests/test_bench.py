@@ -1,13 +1,17 @@
 """The bench: same data, split, seeds and budget for all; it goes on where it was; its table says what has not run."""
 
 import argparse
+import contextlib
+import dataclasses
 import importlib
+import io
 import json
 import sys
 
 import numpy as np
 import pandas as pd
 import pytest
+from odc.geo.geobox import GeoBox
 from PIL import Image
 
 from glacier_nb import labels, provenance, splits, weights
@@ -135,3 +139,17 @@ def test_every_system_of_the_small_tier_can_take_part(bench):
     assert sorted(split["random"].members.values()) == [0, 0, 0, 1, 1, 1, 2, 2, 2]
     assert isinstance(split["random"], splits.Split)
     assert bench.main(["run", "fronts"]) == 2
+    for what, name, words in (("ship", "everest", "ship fronts"), ("adapt", "everest", "of one scene")):
+        assert words in _refused(bench, what, name)
+
+
+def _refused(bench, what, name):
+    """What a call that cannot be served says."""
+    told = io.StringIO()
+    with contextlib.redirect_stderr(told), pytest.MonkeyPatch.context() as patch:
+        box = GeoBox.from_bbox((0, 0, 960, 960), "EPSG:32645", resolution=30)
+        scene = Sample("everest", np.zeros((4, 32, 32)), np.zeros((32, 32), "uint8"), geobox=box)
+        row = dataclasses.replace(bench.BENCHES[name], samples=lambda *_: [scene])
+        patch.setitem(bench.BENCHES, name, row)
+        assert bench.main([what, name, "--systems", "chu2022"]) == 2
+    return told.getvalue()
