@@ -185,7 +185,7 @@ def adapt(name: str, arguments: argparse.Namespace) -> None:
             learn, test = ([place[k] for k in some] for some in (order[:most], order[most:]))
             found = train.adaptation(
                 weights, learn, test, out / "adapted" / f"{system_name}-{member}", arguments.counts, arguments.seeds,
-                system=system, steps=arguments.steps or 200, rate=arguments.rate, precision=arguments.precision,
+                bench.measure, system, steps=arguments.steps or 200, rate=arguments.rate, precision=arguments.precision,
                 threads=cluster.cores(),
             )  # fmt: skip
             facts = {"bench": name, "system": system_name, "place": member, "test": len(test), "steps": arguments.steps}

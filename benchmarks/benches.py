@@ -70,8 +70,8 @@ class Bench:
     column: what ranks them, less is better; also: other numbers in the table, means of absolutes. cpu: systems of the
     small tier. inputs, zones: of the samples that methods get. methods: what learns without a network, by name; each
     takes samples and returns a map. rate: how a method's map of a sample is scored. elsewhere: rows of a place that
-    nobody learns from, by name, of (system, weights, folder). told: what a reader must know of the scores of a split or
-    place. card: of what is shipped.
+    nobody learns from, by name, of (system, weights, folder). measure: of `scores.one`, what adapting is scored by.
+    told: what a reader must know of the scores of a split or place. card: of what is shipped.
     """
 
     samples: Callable[[Sequence[str], Sequence[str], pathlib.Path | None], list[Sample]]
@@ -87,6 +87,7 @@ class Bench:
     methods: Mapping[str, Callable[[Sequence[Sample]], Map]] = dataclasses.field(default_factory=dict)
     rate: Callable[[Sample, np.ndarray], dict] = lambda *_: {}
     elsewhere: tuple[str, Callable[[System, pathlib.Path | None, pathlib.Path], list[dict]]] | None = None
+    measure: Mapping = dataclasses.field(default_factory=dict)
     told: Mapping[str, str] = dataclasses.field(default_factory=dict)
     card: Mapping = dataclasses.field(default_factory=dict)
 
@@ -394,6 +395,7 @@ BENCHES = {
     "fronts": Bench(
         front_samples, front_parts, "mean_px", (), front_ready, front_fits, front_score,
         ("mohajerani2019", "fronts-landsat", "caffe_fronts"),
+        measure={"front": True},
         told={
             "glacier": "Each of three Greenland glaciers was mapped by what learnt from the two others.",
             "random": "Scenes of the same three glaciers were learnt from: this says nothing of another glacier.",

@@ -158,12 +158,14 @@ def fronts(
     return table
 
 
-def one(system: str | System, path: Paths, samples: Sequence[Sample], **options) -> dict[str, float]:
+def one(
+    system: str | System, path: Paths, samples: Sequence[Sample], front: bool = False, **options
+) -> dict[str, float]:
     """The numbers that comparisons are made of: mean_iou and area_error_percent (mean of absolutes), or mean_px and
-    missed where the system maps a front alone.
+    missed where the system maps a front alone, or where `front` is asked for.
     """
     system = systems.find(system)
-    if not system.zones:
+    if front or not system.zones:
         found = fronts(system, path, samples, **options).attrs
         return {"mean_px": found["mean_px"], "missed": float(found["missed"])}
     found = zones(system, path, samples, **options)

@@ -27,6 +27,8 @@ def test_fronts_of_the_published_network_are_those_of_the_benchmark(data, root):
         assert (row.there_px, row.back_px) == pytest.approx((there, back), abs=1e-6)
     one = scores.one("mohajerani2019", path, samples)
     assert one == {"mean_px": pytest.approx(table.mean_px.mean()), "missed": 0.0}
+    asked = scores.one("fronts-landsat", "fronts-landsat", samples[:1], front=True)  # though it has zones
+    assert set(asked) == {"mean_px", "missed"}
 
 
 def test_zones_count_only_what_is_known_and_within(monkeypatch):
