@@ -107,6 +107,7 @@ def _each(
         found = key | {"seconds": 0.0, "tier": arguments.tier, "code": code} | facts
         found |= {"split_sha256": parts[split_name].sha256} | score(path, parts[split_name], fold, seed)
         provenance.write(path, provenance.manifest(**found))
+        path.with_suffix(".checkpoint.safetensors").unlink(missing_ok=True)  # not before: a kill in between goes on
 
 
 def _of_network(
@@ -139,7 +140,6 @@ def _of_network(
     if bench.elsewhere and arguments.real:
         place, rate = bench.elsewhere
         facts["elsewhere"] = {place: rate(system, weights, arguments.real)}
-    path.with_suffix(".checkpoint.safetensors").unlink(missing_ok=True)
     return facts
 
 

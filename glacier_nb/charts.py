@@ -241,7 +241,7 @@ def timeline(scenes: pd.DataFrame, title: str = "") -> hv.Overlay:
     )  # fmt: skip
 
 
-def ranking(table: pd.DataFrame, score: str, label: str = "", width: int = 460, height: int = 300) -> hv.Layout:
+def ranking(table: pd.DataFrame, score: str, width: int = 460, height: int = 300) -> hv.Layout:
     """Systems by a score (less is better) with its interval, and beside it the score against what training costs.
 
     table: of `comparing.table`, of one split: system, the score, low, high, seconds, parameters.
@@ -249,7 +249,7 @@ def ranking(table: pd.DataFrame, score: str, label: str = "", width: int = 460, 
     rows = table.sort_values(score, ascending=False).assign(
         above=table["high"] - table[score], below=table[score] - table["low"], millions=table["parameters"] / 1e6
     )
-    label = label or tables.COLUMNS.get(score, tables.Column(score.replace("_", " "))).label
+    label = tables.column(score).label
     tips = [("", "@system"), (label, f"@{score}{{0.000}}")]
     dots = hv.Scatter(rows, "system", score).opts(size=10, color=maps.INK, tools=["hover"], hover_tooltips=tips)
     bars = hv.ErrorBars(rows, "system", [score, "below", "above"])

@@ -55,7 +55,7 @@ def turned(
         for glyph in some:
             glyph.visible = label == first
         figure.renderers.extend(some)
-    heading = tables.COLUMNS.get(by, tables.Column(tables.headed(by))).label
+    heading = tables.column(by).label
     told = {"title": heading, "value": first, "width": width - 60, "margin": (6, 5, 12, 55)}
     control = Select(options=labels, **told) if words else CategoricalSlider(categories=labels, **told)
     parts = {"control": control, "labels": labels, "glyphs": glyphs, "titles": titles, "figure": figure}

@@ -125,7 +125,7 @@ def _kept(
     asked = hashlib.sha256(repr((system.inputs, system.zones, sensor)).encode()).hexdigest()[:8]
     folder = pathlib.Path(cache) / f"{kind}-{seed}-{made_by}-{asked}"
     if not folder.exists():
-        number = np.array([system.zones.index(nearest(zone, system.zones)) for zone in vectorize.ZONES], "uint8")
+        number = numbers(system.zones)
         with tempfile.TemporaryDirectory() as temporary, provenance.whole(folder) as made:
             made.mkdir()
             dates, truth, geobox = make(region := pathlib.Path(temporary) / "region")
@@ -142,13 +142,19 @@ def _kept(
     ]
 
 
-def nearest(zone: str, zones: Sequence[str]) -> str:
-    """What a system calls a zone: ice that it does not tell apart is glacier, where it has that; all else rock.
+def numbers(zones: Sequence[str]) -> np.ndarray:
+    """Index into a system's zones for each of `vectorize.ZONES`, uint8: what it does not tell apart has a name too.
 
-    >>> [nearest(zone, ("rock", "glacier")) for zone in ("debris cover", "lake")]
-    ['glacier', 'rock']
+    Ice is glacier, where it has that; all else rock.
+
+    >>> numbers(("rock", "glacier"))[[vectorize.ZONES.index(zone) for zone in ("debris cover", "lake")]].tolist()
+    [1, 0]
     """
-    return zone if zone in zones else "glacier" if zone in vectorize.ICE and "glacier" in zones else "rock"
+    names = (
+        zone if zone in zones else "glacier" if zone in vectorize.ICE and "glacier" in zones else "rock"
+        for zone in vectorize.ZONES
+    )  # fmt: skip
+    return np.array([zones.index(name) for name in names], "uint8")
 
 
 def _scene(

@@ -61,7 +61,7 @@ def _good(good: Sequence[Outcome]) -> str:
     bounds = {key: (_bound(key, "lower", keys), _bound(key, "upper", keys)) for key in keys}
     inner = {bound for pair in bounds.values() for bound in pair if bound}
     keys = [key for key in keys if key not in inner]
-    columns = {key: tables.COLUMNS.get(key, tables.Column(tables.headed(key))) for key in keys}
+    columns = {key: tables.column(key) for key in keys}
     numeric = {key for key in keys if all(isinstance(one.answer.get(key, 0.0), int | float) for one in good)}
     first = next((key for key in keys if key in numeric), None)
     drawn = [key for key in (first, *bounds.get(first, ())) if key]
@@ -89,7 +89,7 @@ def _good(good: Sequence[Outcome]) -> str:
             f"<td class=number data-value={one.seconds}>{_time(one.seconds)}<br><small>{one.memory_mb:,.0f} MiB</small>"
             f"<td class=links>{links}"
         )
-    heads = ["", "Region", *(tables.COLUMNS.get(key, tables.Column(tables.headed(key))).label for key in varied)]
+    heads = ["", "Region", *(tables.column(key).label for key in varied)]
     heads += [""] * bool(first) + [columns[key].label for key in keys] + ["Status", "Time", ""]
     return _table("Good", heads, "".join(rows), numeric={columns[key].label for key in numeric} | {"Time"})
 

@@ -103,6 +103,15 @@ UNITS = {
 """Units by how our names end, longer endings first."""
 
 
+def column(name: str) -> Column:
+    """How a column of this name reads, whether COLUMNS knows it or not.
+
+    >>> column("area_m2").label, column("method").label
+    ('Area (km²)', 'Method')
+    """
+    return COLUMNS.get(name, Column(headed(str(name))))
+
+
 def headed(name: str) -> str:
     """The heading of a column that COLUMNS does not know: its name as words, and its unit.
 
@@ -138,7 +147,7 @@ def table(frame: pd.DataFrame, caption: str = "") -> HTML:
     True
     """
     frame = pd.DataFrame(frame.drop(columns="geometry", errors="ignore"))
-    columns = [COLUMNS.get(name, Column(headed(str(name)))) for name in frame]
+    columns = [column(name) for name in frame]
     kinds = [" class=number" if frame[name].dtype.kind in "iuf" else "" for name in frame]
     heads = "".join(f"<th scope=col{kind}>{column.label}" for column, kind in zip(columns, kinds, strict=True))
     body = []
