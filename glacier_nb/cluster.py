@@ -26,7 +26,7 @@ ENVIRONMENT = {
     "GDAL_HTTP_RETRY_DELAY": "1",
     "MALLOC_ARENA_MAX": "2",
     "MALLOC_MMAP_THRESHOLD_": "33554432",  # Dask's own setting gives every freed array back to the system at once,
-    "MALLOC_TRIM_THRESHOLD_": "268435456",  # and half of a network's time goes into fetching it again
+    "MALLOC_TRIM_THRESHOLD_": "67108864",  # and half of a network's time goes into fetching it again
     "OMP_NUM_THREADS": "1",  # predict sets torch's threads itself; nothing else may multiply Dask's
 }
 """What a worker's process needs before it imports anything; what the user set stands."""
@@ -204,12 +204,15 @@ def trim() -> None:
 
 
 def few_arenas() -> None:
-    """Have the threads that this process starts from now on share two of glibc's heaps, as a worker's do.
+    """Have the threads that this process starts from now on share two of glibc's heaps; what the user set stands.
 
-    Each has its own otherwise, and what one is done with serves no other: a fifth of the memory of a prediction.
+    Each has its own otherwise, and what one is done with serves no other: a sixth of the memory of a prediction.
     """
     with contextlib.suppress(OSError, AttributeError):
-        ctypes.CDLL("libc.so.6").mallopt(M_ARENA_MAX, int(ENVIRONMENT["MALLOC_ARENA_MAX"]))
+        ctypes.CDLL("libc.so.6").mallopt(M_ARENA_MAX, int(_environment()["MALLOC_ARENA_MAX"]))
+
+
+few_arenas()  # on import: threads that are there before keep theirs
 
 
 def unpacked(module: str, name: str, packed: bytes, *arguments):

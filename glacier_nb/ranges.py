@@ -41,7 +41,7 @@ class Patience:
     """Seconds between two tries at most, but for what the server asks for (Retry-After)."""
     total: float = 600.0
     """Seconds after which no request is tried again."""
-    keep: int = 48
+    keep: int = 24
     """Megabytes of fetched bytes that a process keeps, so that neighbouring blocks share what both touch."""
     folder: str = ""
     """Folder in which all fetched bytes stay, by address and version; empty: none."""

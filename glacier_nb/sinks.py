@@ -1,11 +1,13 @@
 """A product on disk: a Zarr or GeoTIFF written chunk by chunk in constant memory, that a killed run goes on with."""
 
 import contextlib
+import itertools
 import json
 import os
 import pathlib
 import shutil
-from collections.abc import Mapping, Sequence
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
 
 import dask.array
 import numpy as np
@@ -105,32 +107,68 @@ class Store:
         empty.to_zarr(self.zarr, mode="w", compute=False, consolidated=False, zarr_format=3, encoding=encoding)
 
     def _geotiff(self, attrs: Mapping) -> None:
-        """A tiled GeoTIFF window by window, then one COG copy: a COG itself cannot be written so."""
-        box, plain = self.like.odc.geobox, self.folder / "product.tif"
-        half = {"nbits": 16} if self.dtype == "float16" else {}
-        kind = "float32" if half else DTYPES[self.dtype]["dtype"]
-        depth = len(self.names) * int(np.prod(self.arrays[0].shape[:-2], dtype=int))
-        profile = {"driver": "GTiff", "tiled": True, "blockxsize": 512, "blockysize": 512, "bigtiff": "if_safer"}
-        profile |= {"count": depth, "dtype": kind, "height": box.shape[0], "width": box.shape[1], **half}
-        profile |= {"crs": str(box.crs) if box.crs else None, "transform": box.affine}
-        profile["nodata"] = np.nan if kind == "float32" else UNSEEN
-        with rasterio.Env(GDAL_CACHEMAX=64 * 2**20):
-            with rasterio.open(plain, "w", **profile) as file:
-                file.update_tags(**{key: json.dumps(value) for key, value in attrs.items()})
-                zones = [str(zone) for zone in self.like.zone.values] if self.dtype != "zone" and depth > 1 else [""]
-                file.descriptions = tuple(f"{name} {zone}".strip() for name in self.names for zone in zones)
-                if self.dtype == "uint8":
-                    file.scales = (STEP,) * depth
-                for y in range(0, box.shape[0], 512):
-                    for x in range(0, box.shape[1], 512):
-                        place = (slice(y, min(y + 512, box.shape[0])), slice(x, min(x + 512, box.shape[1])))
-                        values = np.concatenate(
-                            [np.reshape(array[(..., *place)], (-1, *_size(place))) for array in self.arrays]
-                        )
-                        file.write(values.astype(kind), window=((y, place[0].stop), (x, place[1].stop)))
-            with provenance.whole(self.out) as temporary:
-                options = {"compress": "deflate", "predictor": "yes", "overview_resampling": "nearest", **half}
-                rasterio.shutil.copy(plain, temporary, driver="COG", bigtiff="if_safer", **options)
+        """The product as one COG."""
+
+        def read(place: tuple[slice, slice]) -> np.ndarray:
+            parts = [array[(..., *place)] for array in self.arrays]
+            return np.concatenate([part.reshape(-1, *part.shape[-2:]) for part in parts])
+
+        with provenance.whole(self.out) as temporary:
+            _cog(temporary, self.folder / "product.tif", self.like, self.names, self.dtype, attrs, read)
+
+
+def write(found: xr.DataArray, out: str | os.PathLike, dtype: str = "float16") -> pathlib.Path:
+    """Probabilities in memory (zone, y, x) as the COG that `predict.zones(out=...)` makes, whole or not at all.
+
+    Zones and attributes stand in it, and the coordinate `spread` where there is one: `opened` gives all of them back.
+    dtype: float32, float16 or uint8. Returns the path.
+    """
+    out = pathlib.Path(out)
+    layers = {found.name or "zones": found} | ({"spread": found.spread} if "spread" in found.coords else {})
+    attrs = json.loads(json.dumps(found.attrs, default=str))
+
+    def read(place: tuple[slice, slice]) -> np.ndarray:
+        parts = [layer.transpose("zone", "y", "x")[:, *place].values for layer in layers.values()]
+        return encoded(np.concatenate(parts), dtype)
+
+    with provenance.whole(out) as temporary, tempfile.TemporaryDirectory() as folder:
+        _cog(temporary, pathlib.Path(folder) / "product.tif", found, list(layers), dtype, attrs, read)
+    return out
+
+
+def _cog(
+    out: pathlib.Path,
+    plain: pathlib.Path,
+    like: xr.DataArray,
+    names: Sequence[str],
+    dtype: str,
+    attrs: Mapping,
+    read: Callable[[tuple[slice, slice]], np.ndarray],
+) -> None:
+    """A tiled GeoTIFF, `plain`, window by window, then one COG copy: a COG itself cannot be written so.
+
+    like: the zones and the grid. read: encoded values (layer, y, x) of a window, those of all `names` after each other.
+    """
+    box = like.odc.geobox
+    several = dtype != "zone" and len(names) * like.sizes["zone"] > 1
+    zones = [str(zone) for zone in like.zone.values] if several else [""]
+    half = {"nbits": 16} if dtype == "float16" else {}
+    kind = "float32" if half else DTYPES[dtype]["dtype"]
+    profile = {"driver": "GTiff", "tiled": True, "blockxsize": 512, "blockysize": 512, "bigtiff": "if_safer"}
+    profile |= {"count": len(names) * len(zones), "dtype": kind, "height": box.shape[0], "width": box.shape[1], **half}
+    profile |= {"crs": str(box.crs) if box.crs else None, "transform": box.affine}
+    profile["nodata"] = np.nan if kind == "float32" else UNSEEN
+    with rasterio.Env(GDAL_CACHEMAX=64 * 2**20):
+        with rasterio.open(plain, "w", **profile) as file:
+            file.update_tags(**{key: json.dumps(value) for key, value in attrs.items()})
+            file.descriptions = tuple(f"{name} {zone}".strip() for name in names for zone in zones)
+            if dtype == "uint8":
+                file.scales = (STEP,) * len(file.descriptions)
+            for y, x in itertools.product(*(range(0, size, 512) for size in box.shape)):
+                place = (slice(y, min(y + 512, box.shape[0])), slice(x, min(x + 512, box.shape[1])))
+                file.write(read(place).astype(kind), window=((y, place[0].stop), (x, place[1].stop)))
+        options = {"compress": "deflate", "predictor": "yes", "overview_resampling": "nearest", **half}
+        rasterio.shutil.copy(plain, out, driver="COG", bigtiff="if_safer", **options)
 
 
 def encoded(values: np.ndarray, dtype: str) -> np.ndarray:
@@ -182,7 +220,3 @@ def opened(out: str | os.PathLike) -> xr.DataArray:
     if spread is not None:
         values = values.assign_coords(spread=(values.dims, spread.astype(values.dtype).data))
     return values
-
-
-def _size(place: tuple[slice, slice]) -> tuple[int, int]:
-    return place[0].stop - place[0].start, place[1].stop - place[1].start

@@ -41,7 +41,6 @@ def done(
 
 def _here(layers: xr.DataArray, job: Job, pieces: Sequence[Block]) -> Iterator[Done]:
     """Blocks predicted in this process, in their order; the next are read meanwhile."""
-    cluster.few_arenas()
     before = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
     side = lanes(job, len(pieces))
     slabs = Slabs(layers, [piece.extent for piece in pieces], threads=max(4, cluster.cores()))

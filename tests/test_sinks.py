@@ -79,6 +79,21 @@ def test_spread_is_kept_beside_the_mean(trained, tmp_path):
         assert memory.spread.max() > 0.01
 
 
+@pytest.mark.parametrize("symmetries", [1, 4])
+def test_what_is_in_memory_is_written_as_a_run_writes_it(trained, tmp_path, symmetries):
+    layers = scene(600, 130)
+    layers[:, 30:60, 30:60] = np.nan
+    memory = predict.zones(layers, SYSTEM, trained, clean=False, symmetries=symmetries, **HOW)
+    run = predict.zones(layers, SYSTEM, trained, symmetries=symmetries, out=tmp_path / "run.tif", **HOW)
+    disk = sinks.opened(sinks.write(memory, tmp_path / "memory.tif"))
+    xr.testing.assert_equal(disk, run)  # spread too, where there is one
+    assert ("spread" in disk.coords) == (symmetries > 1) and disk.isnull().any()
+    assert memory.attrs == {key: disk.attrs[key] for key in memory.attrs}
+    with rasterio.open(tmp_path / "memory.tif") as one, rasterio.open(tmp_path / "run.tif") as other:
+        assert one.descriptions == other.descriptions and one.overviews(1) == other.overviews(1) == [2]
+        assert one.tags(1, ns="IMAGE_STRUCTURE") == other.tags(1, ns="IMAGE_STRUCTURE") == {"NBITS": "16"}
+
+
 @pytest.mark.parametrize("halo", [8, 24])
 @pytest.mark.parametrize("after", [1, 3, 5])
 def test_a_run_that_was_cut_off_goes_on(trained, tmp_path, monkeypatch, halo, after):

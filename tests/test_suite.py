@@ -6,9 +6,8 @@ import geopandas as gpd
 import numpy as np
 import pandas as pd
 import pytest
-import rioxarray
 
-from glacier_nb import batch, demo, metrics, splits, vectorize, weights
+from glacier_nb import batch, demo, metrics, sinks, splits, systems, vectorize, weights
 
 SMALL = {
     "02_map_outlines": {"years": [2025], "sensor": "landsat-c2-l2", "system": "debris-demo"},
@@ -39,8 +38,9 @@ def test_another_sensor_maps_the_same_ice(ran):
     assert told["scene"]["sensor"] == "landsat-c2-l2" and told["scene"]["lost"] == 0
     found = gpd.read_parquet(ran / "02_map_outlines" / "outlines.parquet")
     assert told["answer"]["area_m2"] == pytest.approx(found[found.system == "debris-demo"].area_m2.sum(), rel=0.01)
-    with rioxarray.open_rasterio(ran / "02_map_outlines" / "zones.tif") as zones:
-        geobox, seen = zones.odc.geobox, zones.notnull().all("band").values
+    zones = sinks.opened(ran / "02_map_outlines" / "zones.tif")
+    assert zones.zone.values.tolist() == list(systems.find("debris-demo").zones)
+    geobox, seen = zones.odc.geobox, zones.notnull().all("zone").values
     assert (found.pixel_m == 10).all()
     true = demo.truth("outlines", 7)
     ice = {name: vectorize.rasterize(some, geobox).values[seen] > 0.5 for name, some in found.groupby("system")}
