@@ -26,8 +26,8 @@ GDAL = {
 }
 """Settings of every read; what the caller set with `odc.stac.configure_rio` or a rasterio Env goes before them."""
 
-HEAD = 16_384
-"""Bytes read at opening: the header of nearly every COG."""
+HEAD = 32_768
+"""Bytes read at opening, as many as GDAL asks a plugin for first: the header of nearly every COG."""
 
 STEP = 16_384
 """Bytes read at least, where GDAL asks for fewer."""
