@@ -75,7 +75,7 @@ def run_command(arguments: argparse.Namespace) -> int:
     }
     out = arguments.out / place.name.lower().replace(" ", "_")
     for report in batch.tour(arguments.notebook or batch.TOUR, parameters, out):
-        print(f"{report['notebook']}: {report['seconds']:.0f} s, {out / report['notebook']}")
+        print(report.get("nothing") or f"{report['notebook']}: {report['seconds']:.0f} s, {out / report['notebook']}")
     return 0
 
 

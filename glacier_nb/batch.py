@@ -22,6 +22,11 @@ NOTEBOOKS = next(p for p in (HERE / "notebooks", HERE.parent / "notebooks") if p
 TOUR = ("00_start_here", "01_explore_region", "02_map_outlines", "03_area_change", "04_calving_fronts")
 """The notebooks in reading order."""
 
+
+class Nothing(RuntimeError):
+    """A notebook found nothing to show (its LookupError): others, on the same place, may."""
+
+
 KINDS = {"str": str, "int": int, "float": (int, float), "list": list, "bool": bool}
 
 
@@ -54,8 +59,8 @@ def notebook(name: str, parameters: dict, out: pathlib.Path, progress: bool = Tr
     """Run one notebook; leaves `out/<name>.ipynb` and `out/<name>.html`, both whole or not at all.
 
     Returns {"notebook", "seconds", "first_map_seconds" (None where no cell is tagged first-map)}.
-    Raises RuntimeError with the notebook's own error in one line; the run up to the error stays in
-    `out/<name>.failed.ipynb` to look at.
+    Raises RuntimeError with the notebook's own error in one line (Nothing: it found nothing to show); the run up to
+    the error stays in `out/<name>.failed.ipynb` to look at.
     """
     path = find(name)
     check(path, parameters)
@@ -73,8 +78,10 @@ def notebook(name: str, parameters: dict, out: pathlib.Path, progress: bool = Tr
             extra_arguments=["--log-level=ERROR"],  # the kernel's own advice on transport is not the reader's concern
         )
     except PapermillExecutionError as error:
-        raise RuntimeError(f"{path.stem}: {error.ename}: {str(error.evalue).splitlines()[0]} (see {failed})") from None
+        kind = Nothing if error.ename == "LookupError" else RuntimeError
+        raise kind(f"{path.stem}: {error.ename}: {str(error.evalue).splitlines()[0]} (see {failed})") from None
     seconds = time.time() - start
+    article.tidy(ran)
     with provenance.whole(out / f"{path.stem}.ipynb") as temporary:
         nbformat.write(ran, temporary)
     article.write(ran, out / f"{path.stem}.html")
@@ -97,6 +104,8 @@ def tour(names: Sequence[str], parameters: dict, out: pathlib.Path, workers: int
     """Run notebooks one after another on one Dask cluster, each with `out/<name>` as its folder of products.
 
     Returns one report per notebook, as `notebook` gives it. Parameters are checked for all before the first run.
+    One after the first that finds nothing to show, as where no glacier ends in water, is reported by "nothing", why,
+    and the others run all the same.
     """
     for name in names:
         check(find(name), parameters)
@@ -105,7 +114,12 @@ def tour(names: Sequence[str], parameters: dict, out: pathlib.Path, workers: int
         lean()
         shared = {**parameters, "client": client.scheduler.address}
         for name in tqdm(names, desc="notebooks", unit="notebook"):
-            reports.append(notebook(name, {**shared, "out": str(out / name)}, out, progress=False))
+            try:
+                reports.append(notebook(name, {**shared, "out": str(out / name)}, out, progress=False))
+            except Nothing as why:
+                if not reports:
+                    raise
+                reports.append({"notebook": name, "nothing": str(why)})
             cluster.trim()  # pages leave holes behind
     return reports
 

@@ -15,7 +15,8 @@ def write(tmp_path):
     def make(code: str, name: str = "sample"):
         cells = [
             nbformat.v4.new_code_cell(
-                "years: list = [2017]  # years\nregion: str = 'demo'  # where",
+                "years: list = [2017]  # years\nregion: str = 'demo'  # where\nclient: str = ''  # cluster\n"
+                "out: str = ''  # folder",
                 metadata={"tags": ["parameters"]},
             ),
             nbformat.v4.new_code_cell(code, metadata={"tags": ["first-map"]}),
@@ -57,6 +58,32 @@ def test_a_failed_run_says_why_in_one_line(write, tmp_path):
         batch.notebook(str(write("raise LookupError('no scene\\nsecond line')")), {}, tmp_path / "out", progress=False)
     assert "\n" not in str(caught.value)
     assert [p.name for p in (tmp_path / "out").iterdir()] == ["sample.failed.ipynb"]
+
+
+def test_one_that_finds_nothing_stops_no_other(write, tmp_path):
+    good, other = (str(write("print(region, client)", name)) for name in ("good", "other"))
+    none = str(write("raise LookupError('no front in Aletsch')", "none"))
+    found = batch.tour([good, none, other], {"region": "Aletsch"}, tmp_path / "out")
+    assert [report["notebook"] for report in found] == ["good", none, "other"]
+    assert found[1]["nothing"].startswith("none: LookupError: no front in Aletsch")
+    left = {path.name for path in (tmp_path / "out").iterdir()}
+    assert left == {"good.ipynb", "good.html", "none.failed.ipynb", "other.ipynb", "other.html"}
+
+
+@pytest.mark.parametrize("names", [("none", "good"), ("good", "wrong")])
+def test_a_place_without_anything_or_another_error_stops_the_tour(write, tmp_path, names):
+    codes = {"good": "1", "none": "raise LookupError('no scene')", "wrong": "raise ValueError('years')"}
+    books = [str(write(codes[name], name)) for name in (*names, "good")]
+    with pytest.raises(RuntimeError, match=r"none: LookupError: no scene|wrong: ValueError: years"):
+        batch.tour(books, {}, tmp_path / "out")
+    assert not (tmp_path / "out" / "good.html").exists() or names[0] == "good"
+
+
+def test_a_place_without_ice_is_refused_in_one_line(region, tmp_path):
+    rock = "-38.3189,66.1742,-38.3100,66.1778"  # 400 m of mountain in the embedded region
+    with pytest.raises(batch.Nothing, match=r"no ice in .* by NDSI in 2025: take a region with glaciers"):
+        batch.notebook("00_start_here", {"region": rock, "out": str(tmp_path / "made")}, tmp_path, progress=False)
+    assert not list((tmp_path / "made").glob("*.html"))
 
 
 def test_peak_memory_sees_an_allocation():
