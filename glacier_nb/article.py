@@ -5,6 +5,7 @@ import json
 import os
 import pathlib
 import re
+import sysconfig
 from collections.abc import Iterator
 
 import mistune
@@ -28,6 +29,9 @@ LABELS = {"parameters": "Parameters", "injected-parameters": "Parameters of this
 
 BESIDE = re.compile(r"!\[[^]]*\]\(\.\./[^)]*\)")
 """A picture that lies beside the notebooks, as the one under each question: the page has the figures themselves."""
+
+HERE = {str(pathlib.Path(__file__).parents[1]), *map(sysconfig.get_path, ("purelib", "platlib", "stdlib"))}
+"""Folders that this package and those it imports lie in: a traceback needs none of them to be read."""
 
 LOADER = """<script>
 for (const script of document.querySelectorAll("script.docs")) {
@@ -60,6 +64,40 @@ def write(ran: nbformat.NotebookNode, path: str | os.PathLike) -> pathlib.Path:
     return pages.whole(
         title, f"<article>{body}</article>" + (pages.provenance_line(facts) if facts else ""), path, scripts
     )
+
+
+def tidy(ran: nbformat.NotebookNode) -> None:
+    """Take out of a run notebook what only this machine knows: where it lay, and of all it said, what `clean` takes.
+
+    Its code, with the parameters as they were given, stays as it is.
+    """
+    for key in ("input_path", "output_path"):
+        ran.metadata.get("papermill", {}).pop(key, None)
+    for output in (output for cell in ran.cells for output in cell.get("outputs", ())):
+        if output.output_type == "stream":
+            output.text = clean(output.text)
+        elif output.output_type == "error":
+            output.evalue, output.traceback = clean(output.evalue), [clean(text) for text in output.traceback]
+
+
+def clean(text: str) -> str:
+    """Text without terminal colours and signatures in addresses; files by their place in a package, ~ for home.
+
+    >>> clean("\\x1b[31mhttps://a.b/c.tif?sig=x&se=y failed\\x1b[0m")
+    'https://a.b/c.tif?... failed'
+    >>> clean(f"{__file__}:12: in clean")
+    'glacier_nb/article.py:12: in clean'
+    """
+    text = re.sub(r"\x1b\[[0-9;]*[A-Za-z]", "", text)
+    text = re.sub(r"(https?://[^\s\"'?]+)\?[^\s\"')]+", r"\1?...", text)
+    text = re.sub(r"[^\s\"':]*[/\\]ipykernel_\d+[/\\]\d+\.py", "<cell>", text)  # where a kernel says its code lies
+    home = os.path.expanduser("~")
+    known = home not in ("", "~", os.sep)
+    for folder in sorted(HERE, key=len, reverse=True):  # one may lie in another
+        text = text.replace(folder + os.sep, "")
+        if known and folder.startswith(home + os.sep):  # IPython's way to tell it
+            text = text.replace("~" + folder.removeprefix(home) + os.sep, "")
+    return text.replace(home + os.sep, "~" + os.sep) if known else text
 
 
 def _cell(cell: nbformat.NotebookNode) -> Iterator[str]:

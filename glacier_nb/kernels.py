@@ -5,7 +5,6 @@ import dataclasses
 import logging
 import os
 import pathlib
-import re
 import signal
 import subprocess
 import threading
@@ -130,7 +129,7 @@ def write_log(failure: Failure, folder: pathlib.Path, name: str) -> None:
                 told.append("\n".join(output.traceback))
             elif output.output_type == "stream" and output.name == "stderr":
                 told.append(output.text.rpartition("\r")[2])
-    told = clean("\n\n".join(text.strip() for text in [*told, failure.log] if text.strip()))
+    told = article.clean("\n\n".join(text.strip() for text in [*told, failure.log] if text.strip()))
     ended = nbformat.v4.new_markdown_cell(f"## How it ended\n\n````\n{told}\n````")
     nbformat.write(ran, folder / f"{name}.ipynb")
     done = [cell for cell in ran.cells if cell.cell_type != "code" or cell.get("execution_count") or cell.outputs]
@@ -140,36 +139,26 @@ def write_log(failure: Failure, folder: pathlib.Path, name: str) -> None:
         article.write(nbformat.from_dict(page), folder / "log.html")
 
 
-def clean(text: str) -> str:
-    """Text without terminal colours, without signatures in addresses, and with ~ for the home folder.
-
-    >>> clean("\\x1b[31mhttps://a.b/c.tif?sig=x&se=y failed\\x1b[0m")
-    'https://a.b/c.tif?... failed'
-    """
-    text = re.sub(r"\x1b\[[0-9;]*[A-Za-z]", "", text)
-    text = re.sub(r"(https?://[^\s\"'?]+)\?[^\s\"')]+", r"\1?...", text)
-    home = os.path.expanduser("~")
-    return text.replace(home + os.sep, "~" + os.sep) if home not in ("", "~", os.sep) else text
-
-
 def first_line(error: Exception) -> str:
     """An error in one line.
 
     >>> first_line(ValueError("one\\ntwo"))
     'ValueError: one'
     """
-    return f"{type(error).__name__}: {(clean(str(error)).strip().splitlines() or [''])[0][:300]}"
+    return f"{type(error).__name__}: {(article.clean(str(error)).strip().splitlines() or [''])[0][:300]}"
 
 
 def _renamed(book: pathlib.Path, folder: pathlib.Path, told: pathlib.Path | None) -> nbformat.NotebookNode:
-    """A notebook with one folder for another in all of its text."""
-    return nbformat.reads(book.read_text().replace(str(folder), str(told or folder)), as_version=4)
+    """A notebook with one folder for another in all of its text, and without what only this machine knows."""
+    ran = nbformat.reads(book.read_text().replace(str(folder), str(told or folder)), as_version=4)
+    article.tidy(ran)
+    return ran
 
 
 def _why(error: Exception, started: list[subprocess.Popen], for_memory: bool) -> str:
     """The end of a run in one line."""
     if isinstance(error, PapermillExecutionError):
-        first = (clean(str(error.evalue)).strip().splitlines() or [""])[0][:300]
+        first = (article.clean(str(error.evalue)).strip().splitlines() or [""])[0][:300]
         named = "out of memory: MemoryError" if error.ename == "MemoryError" else error.ename
         return f"{named}: {first}"
     code = started[0].poll() if started else None

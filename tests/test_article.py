@@ -1,5 +1,7 @@
 """A run notebook reads as a page: its words, figures and numbers, and none of what only a kernel can use."""
 
+import pathlib
+
 import nbformat
 import pytest
 import scenery
@@ -52,3 +54,26 @@ def test_noise_and_paths_are_left_out(ran, tmp_path):
 def test_a_notebook_without_figures_needs_no_script(tmp_path):
     book = v4.new_notebook(cells=[v4.new_markdown_cell("# Title\n\nWords.")])
     assert "<script" not in article.write(book, tmp_path / "b.html").read_text()
+
+
+def test_what_only_this_machine_knows_is_taken_out():
+    home = pathlib.Path.home()
+    said = f"/tmp/ipykernel_12/34.py:5: UserWarning: thin\n  reads from {home}/data/a.tif\n"
+    address = "https://a.b/c.tif?sig=secret&se=1"
+    error = v4.new_output(
+        "error",
+        ename="OSError",
+        evalue=f"{address}: 403",
+        traceback=[f"File \x1b[32m{article.__file__}:7\x1b[39m", address],
+    )
+    source = f"read('{address}')  # of the person who wrote it"
+    cell = v4.new_code_cell(source, outputs=[v4.new_output("stream", name="stderr", text=said), error])
+    run = {"input_path": f"{home}/a.ipynb", "output_path": "/tmp/b.ipynb", "duration": 1.0}
+    ran = v4.new_notebook(cells=[cell], metadata={"papermill": run})
+    article.tidy(ran)
+    assert ran.metadata.papermill == {"duration": 1.0}
+    assert cell.source == source
+    stream, error = cell.outputs
+    assert stream.text == "<cell>:5: UserWarning: thin\n  reads from ~/data/a.tif\n"
+    assert error.evalue == "https://a.b/c.tif?... 403"
+    assert error.traceback == ["File glacier_nb/article.py:7", "https://a.b/c.tif?..."]
