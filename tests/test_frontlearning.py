@@ -31,14 +31,15 @@ def keras(data):
     return data / "frontlearning" / "published_keras_weights" / weights.default("mohajerani2019").file
 
 
-def test_preparation_matches_the_authors_images_within_three_grey_levels(bench, folder):
+def test_preparation_matches_the_authors_images_within_about_two_grey_levels(bench, folder):
+    """Two levels on average in each image (2.1 over all, 2.2 in the worst); no pixel is further off than six."""
     theirs = sorted((folder / "images_equalize_autocontrast_smooth_edgeEnhance").glob("*.png"))
     assert len(theirs) == 12
     away = [
-        np.abs(bench.grey(folder / "images" / path.name) * 255 - np.asarray(Image.open(path), float)).mean()
-        for path in theirs
+        np.abs(bench.grey(folder / "images" / path.name) * 255 - np.asarray(Image.open(path), float)) for path in theirs
     ]
-    assert max(away) < 3
+    assert [round(one.mean()) for one in away] == [2] * 12, [round(one.mean(), 2) for one in away]
+    assert max(one.max() for one in away) < 6.5  # whole levels
 
 
 def test_every_scene_finds_its_label(bench, folder):

@@ -1,15 +1,18 @@
 """Pictures keep their order, shapes their parts, colours stay apart, north is where it is."""
 
+import itertools
+
 import geopandas as gpd
 import numpy as np
 import pandas as pd
 import pytest
 import shapely
 import xarray as xr
-from scenery import CRS, landscape
+from bokeh.models import ColorBar, Legend
+from scenery import CRS, drawn, landscape
 from skimage.color import rgb2lab
 
-from glacier_nb import maps, recipes
+from glacier_nb import areas, lapse, maps, migration, recipes, thinning
 
 # Machado, Oliveira and Fernandes (2009), doi:10.1109/TVCG.2009.113, severity 1.0
 SIGHT = {
@@ -35,11 +38,97 @@ def seen_as(colour: str, matrix: np.ndarray) -> np.ndarray:
     return rgb2lab(back[None, None])[0, 0]
 
 
+APART = 15
+"""Least distance in Lab of two colours that tell things apart; 2.3 is just noticeable."""
+
+
+def apart(colours, sight: str) -> float:
+    """Least distance in Lab of any two of `colours` as `sight` sees them."""
+    labs = [seen_as(colour, SIGHT[sight]) for colour in colours]
+    return min(np.linalg.norm(a - b) for a, b in itertools.combinations(labs, 2))
+
+
+def on_paper(colour: str, alpha: float) -> str:
+    """`colour` as it looks where it is drawn with `alpha` on paper."""
+    parts = [int(alpha * int(colour[k : k + 2], 16) + (1 - alpha) * int(maps.PAPER[k : k + 2], 16)) for k in (1, 3, 5)]
+    return "#" + "".join(f"{part:02x}" for part in parts)
+
+
+def keys() -> dict[str, list[str]]:
+    """Colours of each key of every view whose signs differ by nothing but their colour: what the key says to them."""
+    found = {}
+    for name, (_, _, model) in drawn().items():
+        for legend in model.select({"type": Legend}):
+            glyphs = [(item.label.value, item.renderers[0].glyph) for item in legend.items]
+            plain = {label: glyph for label, glyph in glyphs if glyph.fill_color and not glyph.hatch_pattern}
+            for marker in {glyph.marker for glyph in plain.values()}:
+                same = {label: glyph.fill_color for label, glyph in plain.items() if glyph.marker == marker}
+                if len(same) > 1:
+                    found[f"{name}: {', '.join(same)}"] = list(same.values())
+    return found
+
+
+def bars() -> dict[str, list[str]]:
+    """The palette of each colour bar of every view."""
+    shown = {name: model.select({"type": ColorBar}) for name, (_, _, model) in drawn().items()}
+    return {name: list(bar.color_mapper.palette) for name, found in shown.items() for bar in found}
+
+
 @pytest.mark.parametrize("sight", SIGHT)
 def test_zones_stay_apart_for_every_eye(sight):
-    colours = [seen_as(colour, SIGHT[sight]) for colour in maps.ZONE_COLOURS.values()]
-    apart = min(np.linalg.norm(a - b) for i, a in enumerate(colours) for b in colours[:i])
-    assert apart > 15, f"two zones are {apart:.1f} apart in Lab; 2.3 is just noticeable"
+    least = apart(maps.ZONE_COLOURS.values(), sight)
+    assert least > APART, f"two zones are {least:.1f} apart in Lab"
+
+
+@pytest.mark.parametrize("sight", SIGHT)
+def test_what_a_key_names_stays_apart_for_every_eye(sight):
+    found = keys()
+    assert any("lost, gained" in name for name in found) and len(found) >= 5
+    least = {name: apart(colours, sight) for name, colours in found.items()}
+    assert min(least.values()) > APART, least
+
+
+@pytest.mark.parametrize("sight", SIGHT)
+@pytest.mark.parametrize(
+    "colours",
+    [
+        (maps.GAIN, maps.LOSS, maps.EARLIER, maps.LATER),  # outlines of two dates and what lies between them
+        tuple(on_paper(colour, 0.55) for colour in (maps.GAIN, maps.LOSS)),  # a glacier's bar, and a patch on a map
+        migration.SERIES,  # several fronts
+        (maps.INK, "#8a949e", maps.PAPER),  # the region, its glaciers, the paper
+        (maps.EARLIER, maps.LOSS, lapse.PAST, maps.INK),  # what a time lapse draws
+        (maps.GAIN, "#cce6f5", "#8a949e"),  # a fit, its band, the points' whiskers
+        (maps.LATER, "#d9dee3"),  # measured ice and ice that was not
+    ],
+    ids=["before and after", "bars", "series", "region", "time lapse", "fit", "measured"],
+)
+def test_what_a_chart_tells_apart_stays_apart_for_every_eye(colours, sight):
+    least = apart(colours, sight)
+    assert least > APART, f"two of {colours} are {least:.1f} apart in Lab"
+
+
+@pytest.mark.parametrize("sight", SIGHT)
+@pytest.mark.parametrize("view", ["fronts", "probability"])
+def test_a_ramp_keeps_its_order_for_every_eye(view, sight):
+    """Later dates, and surer zones, are always lighter. Of 256 colours every eighth: two neighbours may round alike.
+
+    From end to end lightness spans more than half of all there is, so that two dates are told by it alone.
+    """
+    light = np.array([seen_as(colour, SIGHT[sight])[0] for colour in bars()[view][::8]])
+    assert (np.diff(light) > 0).all(), np.diff(light).round(2)
+    assert light[-1] - light[0] > 50
+
+
+@pytest.mark.parametrize("sight", SIGHT)
+def test_a_rate_keeps_its_sign_and_its_size_for_every_eye(sight):
+    """Rates about zero: white in the middle, darker the faster, and what is lost never looks like what is gained."""
+    assert areas.PALETTE == migration.PALETTE == thinning.PALETTE  # one for all rates
+    assert bars()["glaciers"] == bars()["migration"] == list(areas.PALETTE)
+    labs = np.array([seen_as(colour, SIGHT[sight]) for colour in areas.PALETTE])
+    light, middle = labs[:, 0], len(labs) // 2
+    assert light[middle] > 95 and (np.diff(light[: middle + 1]) > 0).all() and (np.diff(light[middle:]) < 0).all()
+    mirrored = np.linalg.norm(labs[:middle] - labs[:middle:-1], axis=1)  # a rate and its opposite, the fastest first
+    assert mirrored[: 3 * middle // 4].min() > APART  # from a quarter of the limit on; near zero both are near white
 
 
 def test_every_zone_has_one_colour():

@@ -1,4 +1,4 @@
-"""Notebooks are stripped, thin, typed in their parameters, and tell their answer. tests/test_demo.py runs them."""
+"""Notebooks are stripped, thin, typed in their parameters, and tell their answer. tests/test_tour.py runs the demo's."""
 
 import ast
 import re
