@@ -16,7 +16,7 @@ from scipy import ndimage
 from tqdm import tqdm
 
 from glacier_nb import ledger, reads, search, stacks
-from glacier_nb.providers import Provider, provider_row
+from glacier_nb.providers import FOUND, Provider, provider_row
 from glacier_nb.scaling import Encoding, encodings
 from glacier_nb.sensors import Sensor, sensor_of
 
@@ -79,7 +79,7 @@ def stack(
     if len(rows) > 1:
         raise ValueError(f"items of several sensors ({', '.join(rows)}): load one cube for each")
     (row,) = rows.values()
-    source = provider_row(provider)
+    source = provider_row(provider, (item.properties.get(FOUND) for item in items))
     known = {item.id: encodings(item, source.doubtful) for item in items}
     there = [band.name for band in row.bands if any(band.name in found for found in known.values())]
     if unknown := [band for band in bands or () if band not in there]:

@@ -1,5 +1,6 @@
 """Providers as rows: where items come from, and what reading their files takes."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 
@@ -67,16 +68,26 @@ PROVIDERS = (
 )  # fmt: skip
 
 
-def provider_row(provider: str) -> Provider:
-    """The row of a provider's name or address; a row without needs for any other address, path or pattern.
+FOUND = "glacier_nb:provider"
+"""Property of an item that tells the name of the provider that gave it: frozen items are read as theirs."""
+
+
+def provider_row(provider: str, found: Iterable[str | None] = ()) -> Provider:
+    """The row of a provider's name or address; for any other address, path or pattern that of the one provider in
+    `found`, by which its items were found (`FOUND`), else a row without needs.
 
     >>> provider_row("swisstopo").address
     'https://data.geo.admin.ch/api/stac/v1'
     >>> provider_row("scenes/*.tif").signed
     ()
+    >>> provider_row("items.parquet", ["planetary-computer", "planetary-computer"]).signed
+    ('.blob.core.windows.net',)
     """
-    rows = (row for row in PROVIDERS if provider in (row.name, row.address))
-    return next(rows, Provider(str(provider), str(provider)))
+    names = set(found)
+    for name in (provider, names.pop() if len(names) == 1 else None):
+        if row := next((row for row in PROVIDERS if name in (row.name, row.address)), None):
+            return row
+    return Provider(str(provider), str(provider))
 
 
 def collection(source: Provider, sensor: str) -> str | None:

@@ -26,7 +26,7 @@ from pystac_client.warnings import PystacClientWarning
 from tqdm import tqdm
 
 from glacier_nb import files, provenance, scaling
-from glacier_nb.providers import PROVIDERS, Provider, collection, provider_row
+from glacier_nb.providers import FOUND, PROVIDERS, Provider, collection, provider_row
 from glacier_nb.sensors import SENSORS, Sensor, sensor_of, sensor_row
 
 __all__ = ("PROVIDERS", "SENSORS", "boxes_of", "footprint", "freeze", "newest", "scenes", "spans_of", "thaw", "tidy")
@@ -63,6 +63,8 @@ def scenes(
     found = (_api if remote else _local)(asked, row, boxes, spans, max_cloud)
     for item in tqdm(found, desc=f"searching {source.name}", unit=" scenes", delay=2, leave=False):
         items.setdefault(item.id, tidy(item))
+        if source.name != source.address:  # a row of its own
+            items[item.id].properties.setdefault(FOUND, source.name)
     there = list(items.values())
     clear = [i for i in there if max_cloud is None or i.properties.get("eo:cloud_cover", 0.0) <= max_cloud]
     kept = [i for i in clear if months is None or i.datetime.month in months]
