@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import scenery
+from mouse import DRAWN, FIGURE, PLACE, told
 from nbformat import v4
 from PIL import Image
 
@@ -12,22 +13,6 @@ from glacier_nb import article, pages, plots
 pytestmark = pytest.mark.browser
 
 DATE = "2017-08-29"
-
-FIGURE = """
-  const all = (view) => [view, ...[...(view.child_views ?? [])].flatMap(all)]
-  const figures = [...Bokeh.index].flatMap(all).filter((view) => view.model.type == "Figure")
-  const holds = (part) => part.data_source && want.column in part.data_source.data
-  const view = figures.find((view) => view.model.renderers.some(holds))
-"""
-
-PLACE = f"""
-(want) => {{
-  // Where on the screen the point (want.x, want.y) lies in the figure that has a glyph with want.column.
-  {FIGURE}
-  const box = view.el.getBoundingClientRect()
-  return [box.x + view.frame.x_scale.compute(want.x), box.y + view.frame.y_scale.compute(want.y)]
-}}
-"""
 
 PICKED = f"""
 (want) => {{
@@ -38,15 +23,6 @@ PICKED = f"""
 }}
 """
 
-TOLD = """
-() => {
-  const inside = (node) => [...node.querySelectorAll("*")].flatMap(
-    (e) => [e, ...(e.shadowRoot ? inside(e.shadowRoot) : [])]
-  )
-  return inside(document).filter((e) => e.classList?.contains("bk-tooltip-content")).map((e) => e.innerText).join(" ")
-}
-"""
-
 BRUSH = """
 () => {
   // The tool that brushes along an axis is the one that a drag now uses.
@@ -55,20 +31,6 @@ BRUSH = """
     const brush = view.model.toolbar.tools.find((tool) => tool.type == "BoxSelectTool")
     if (brush) brush.active = true
   }
-}
-"""
-
-DRAWN = """
-() => {
-  // For each canvas that a figure is painted on: how many different colours a 40 x 40 copy of it has.
-  const inside = (node) => [...node.querySelectorAll("*")].flatMap(
-    (e) => [e, ...(e.shadowRoot ? inside(e.shadowRoot) : [])]
-  )
-  return inside(document).filter((e) => e.tagName == "CANVAS" && e.width > 100).map((canvas) => {
-    const small = Object.assign(document.createElement("canvas"), {width: 40, height: 40})
-    small.getContext("2d").drawImage(canvas, 0, 0, 40, 40)
-    return new Set(new Uint32Array(small.getContext("2d").getImageData(0, 0, 40, 40).data.buffer)).size
-  })
 }
 """
 
@@ -124,13 +86,8 @@ def day(text: str) -> float:
 )
 def test_a_hover_tells_a_value(name, column, point, says, files, opened):
     tab = opened(files[name])
-    x, y = point()
-    column_, row = tab.evaluate(PLACE, {"column": column, "x": x, "y": y})
-    tab.mouse.move(column_ - 3, row - 3)
-    tab.mouse.move(column_, row)
-    tab.wait_for_timeout(200)
-    told = tab.evaluate(TOLD)
-    assert all(part in told for part in says), f"{name}: the mouse was told {told!r}"
+    heard = told(tab, column, *point())
+    assert all(part in heard for part in says), f"{name}: the mouse was told {heard!r}"
 
 
 def test_a_pick_on_the_map_is_a_pick_in_the_series(files, opened):
@@ -245,8 +202,4 @@ def test_a_run_notebook_shows_its_figure(opened, tmp_path):
     cells = [v4.new_markdown_cell("# What changed?"), code]
     tab = opened(article.write(v4.new_notebook(cells=cells), tmp_path / "notebook.html"))
     assert max(tab.evaluate(DRAWN)) > 5
-    x, y = tab.evaluate(PLACE, {"column": "change_km2", "x": -10, "y": "demo-2"})
-    tab.mouse.move(x - 3, y)
-    tab.mouse.move(x, y)
-    tab.wait_for_timeout(200)
-    assert "demo-2" in tab.evaluate(TOLD)
+    assert "demo-2" in told(tab, "change_km2", -10, "demo-2")

@@ -1,4 +1,4 @@
-"""Notebooks are stripped, thin, typed in their parameters, and tell their answer. tests/test_tour.py runs the demo's."""
+"""Notebooks are stripped, thin, typed in their parameters, and tell their answer. tests/test_tour.py runs them."""
 
 import ast
 import re

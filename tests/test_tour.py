@@ -8,7 +8,10 @@ import sys
 
 import geopandas as gpd
 import numpy as np
+import pandas as pd
 import pytest
+import shapely
+from mouse import DRAWN, told
 
 from glacier_nb import batch
 
@@ -68,6 +71,83 @@ def test_every_page_opens_in_silence(toured, opened):
     assert len(pages) >= 2 * len(batch.TOUR)
     for path in pages:
         assert opened(path).title(), path.name
+
+
+PAGES = {
+    "00_start_here": "first_map", "01_explore_region": "explore", "02_map_outlines": "outlines",
+    "03_area_change": "change", "04_calving_fronts": "fronts",
+}  # fmt: skip
+"""The page of figures that each notebook saves to send; beside it stands the notebook itself, run."""
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize(
+    "page", [page for name in batch.TOUR for page in (f"{name}.html", f"{name}/{PAGES[name]}.html")]
+)
+def test_every_figure_of_the_demo_is_drawn(page, toured, opened):
+    tab = opened(toured / page)
+    figures = tab.locator(".bk-Figure").count()
+    colours = tab.evaluate(DRAWN)  # of each figure's picture, and of the empty canvas over it that its tools draw on
+    assert figures and sum(number > 5 for number in colours) == figures, f"{figures} figures with {colours} colours"
+
+
+def an_outline(folder: pathlib.Path) -> tuple:
+    """A point inside the largest glacier that the last system mapped, and its name and area."""
+    table = gpd.read_parquet(folder / "outlines.parquet")
+    mine = table[table.system == table.system.iloc[-1]]
+    one = mine.loc[mine.area_m2.idxmax()]
+    point = one.geometry.representative_point()
+    return (point.x, point.y), (one.rgi_id, f"{one.area_m2 / 1e6:.3f} km²")
+
+
+def a_scene(folder: pathlib.Path) -> tuple:
+    """The clearest scene's place in the timeline, and its id, date and clear share."""
+    table = pd.read_csv(folder / "scenes.csv", parse_dates=["time"])
+    one = table.loc[table.clear_fraction.idxmax()]
+    clear = 100 * one.clear_fraction
+    return (one.time.timestamp() * 1000, clear), (one["item"], f"{one.time:%Y-%m-%d}", f"{clear:.0f} %")
+
+
+def a_bar(folder: pathlib.Path) -> tuple:
+    """The middle of the region's bar, and what share of the ice went, and how much."""
+    table = pd.read_parquet(folder / "change.parquet").query("rgi_id == 'region' and system != 'ndsi'")
+    one = table.loc[table.time.idxmax()]
+    return (one.change_percent / 2, "region"), (f"{one.change_percent:+.1f} %", f"{one.change_m2 / 1e6:+.3f} km²")
+
+
+def a_front(folder: pathlib.Path) -> tuple:
+    """The middle of the first front on the map, and its glacier and date."""
+    one = gpd.read_parquet(folder / "fronts.parquet").sort_values("time").iloc[0]
+    line = max(shapely.get_parts(one.geometry), key=shapely.length)
+    point = line.interpolate(0.5, normalized=True)
+    return (point.x, point.y), (one.rgi_id, f"{one.time:%Y-%m-%d}")
+
+
+def a_position(folder: pathlib.Path) -> tuple:
+    """The last measured position in the series, and its date and how far the front moved."""
+    one = pd.read_parquet(folder / "positions.parquet").dropna(subset="position_m").sort_values("time").iloc[-1]
+    moved = f"{one.position_m:+,.0f} m ± {one.uncertainty_m:,.0f} m"
+    return (one.time.timestamp() * 1000, one.position_m), (one.rgi_id, f"{one.time:%Y-%m-%d}", moved)
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize(
+    ("name", "column", "product"),
+    [
+        ("00_start_here", "rgi_id", an_outline),
+        ("01_explore_region", "snow", a_scene),
+        ("02_map_outlines", "rgi_id", an_outline),
+        ("03_area_change", "change_km2", a_bar),
+        ("04_calving_fronts", "front", a_front),
+        ("04_calving_fronts", "position_m", a_position),
+    ],
+)
+def test_the_demo_tells_the_mouse_what_its_products_hold(name, column, product, toured, opened):
+    """The table that the notebook left says where to look and what must be told: in the notebook and on its page."""
+    point, says = product(toured / name)
+    for page in (f"{name}.html", f"{name}/{PAGES[name]}.html"):
+        heard = told(opened(toured / page), column, *point)
+        assert all(part in heard for part in says), f"{page}: the mouse was told {heard!r}, not {says}"
 
 
 @pytest.mark.slow
