@@ -71,7 +71,10 @@ KEY = {
 
 
 def key(marks: Mapping[str, str | Mapping]) -> Callable:
-    """A hook that sets a legend below the figure: for each name of `marks` a square of that colour, or that style."""
+    """A hook that sets a legend below the figure: for each name of `marks` a square of that colour, or that style.
+
+    In as many rows as the figure's width needs.
+    """
 
     def add(plot, element):
         name = "key of " + ", ".join(marks)
@@ -84,6 +87,8 @@ def key(marks: Mapping[str, str | Mapping]) -> Callable:
             LegendItem(label=name, renderers=[plot.state.scatter([np.nan], [np.nan], **style | own)])
             for name, own in styles.items()
         ]
-        plot.state.add_layout(Legend(items=items, **KEY), "below")
+        wide = sum(34 + 6 * len(name) for name in marks)  # as drawn: a square, its gaps, 6 px a letter
+        rows = -(-wide // (plot.state.frame_width or plot.state.width or wide))
+        plot.state.add_layout(Legend(items=items, ncols=-(-len(items) // rows), **KEY), "below")
 
     return add

@@ -138,6 +138,18 @@ def test_polar_nights_stay_gaps(harald_moltke):
     assert [(day.year, day.month) for day in missing] == [(2019, 12), (2020, 12)]
 
 
+@pytest.mark.parametrize(("width", "columns"), [(480, 4), (800, 7)])
+def test_a_key_takes_the_rows_that_its_width_needs(width, columns):
+    zones = ("rock", "glacier", "debris cover", "ocean", "melange", "lake", None)
+    chances = np.array([[[float(name == zone) for name in zones]] * 7 for zone in zones[:-1]], "float32")
+    chances[..., -1] = np.nan  # not seen
+    coords = {"zone": list(zones[:-1]), "y": 10.0 * np.arange(7)[::-1], "x": 10.0 * np.arange(7)}
+    layer = xr.DataArray(chances, coords, ("zone", "y", "x")).odc.assign_crs("EPSG:32632")
+    (figure,) = figures(hv.render(plots.zones(layer, title="zones", width=width)))
+    key = figure.select_one(Legend)
+    assert [item.label.value for item in key.items] == [*zones[:-1], "not seen"] and key.ncols == columns
+
+
 def test_jakobshavn_by_box_and_by_centreline(data):
     termini = readers.measures(data / "measures_greenland_termini")
     fronts = termini[termini["glacier_id"] == 3]

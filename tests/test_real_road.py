@@ -1,8 +1,12 @@
 """The whole road on real scenes: Khumbu in four seasons, held against the outlines of the RGI 6."""
 
+import json
+import pathlib
+
+import geopandas as gpd
 import pytest
 
-from glacier_nb import composite, features, load, metrics, predict, regions, search, systems, vectorize
+from glacier_nb import batch, composite, features, load, metrics, predict, regions, search, systems, vectorize
 
 SEASONS = {"winter": 2, "spring": 4, "summer": 7, "autumn": 10}
 BBOX = [86.78, 27.95, 86.85, 28.0]
@@ -58,3 +62,17 @@ def test_debris_cover_is_a_zone_of_its_own_on_the_tongue(scores):
     zones, _, true = scores[1]["extent-demo"]
     debris = zones.sel(zone="debris cover") > 0.5
     assert float((debris & true).sum() / true.sum()) > 0.3
+
+
+@pytest.mark.slow
+def test_a_notebook_shows_the_tongue_that_an_index_misses(data, tmp_path):
+    known = str(data / "geoutils_data/Everest_Landsat/15_rgi60_glacier_outlines.gpkg")
+    given = {"region": ",".join(map(str, BBOX)), "years": [2024], "months": [10], "terrain": "dem"}
+    given |= {"provider": str(data / "khumbu_stac"), "inventory": known, "reference": known, "out": str(tmp_path)}
+    batch.notebook("02_map_outlines", given, tmp_path, progress=False)
+    area = gpd.read_parquet(tmp_path / "outlines.parquet").groupby("system").area_m2.sum()
+    assert area["extent-demo"] > 1.5 * area["ndsi"] > 0
+    answer = json.loads(pathlib.Path(tmp_path, "manifest.json").read_text())["answer"]
+    assert answer["lower_m2"] < answer["area_m2"] < answer["upper_m2"]
+    page = pathlib.Path(tmp_path, "outlines.html").read_text()
+    assert "debris cover" in page and "IoU" in page
