@@ -26,9 +26,11 @@ class Surface:
     decibel: tuple[float, float, float, float]
 
 
-# Snow, ice, rock and water (lake): medians and spreads of the human-classified pixels of four North American
-# glaciers, 2021, computed from the training tables of glacier-snow-cover-mapping (Aberle et al.; Landsat's as
-# reflectance, 0.2 taken off). Sea and melange: clear fjord water and brash ice of the ice row in it.
+# Snow, ice, rock and water (lake): medians of the human-classified pixels of four North American glaciers, 2021,
+# computed from the training tables of glacier-snow-cover-mapping (Aberle et al.; Landsat's as reflectance, 0.2 taken
+# off). Spreads are Sentinel-2's (Landsat's hold its own error too); lake's past green are cut to 0.6: its points are
+# one lake on two days. Snow in shadow is no row: it is snow under SKY. Debris: rock's, as the tables' class is both.
+# Sea and melange: clear fjord water and brash ice of the ice row in it.
 # Temperatures: snow and ice melt, rock lies in the tables' range (289 to 302 K), debris over ice between the two.
 # Backscatter: plausible for C band in late summer, debris rougher than rock and ice; not measured.
 SURFACES = (
