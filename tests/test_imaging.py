@@ -1,7 +1,10 @@
 """The demo region: real archives' form, the landscape's content, the same bytes for the same seed."""
 
 import json
+import os
 import pathlib
+import subprocess
+import sys
 
 import geopandas as gpd
 import numpy as np
@@ -395,6 +398,16 @@ def test_same_seed_same_bytes(tmp_path):
     (first / "region.json").unlink()
     assert facts["sha"] == imaging.digest(first)
     assert not list(tmp_path.glob(".*"))  # nothing half-written is left
+
+
+@pytest.mark.slow
+def test_same_seed_same_bytes_in_two_processes(tmp_path):
+    """Each starts afresh and orders its sets by another hash."""
+    code = "import sys; from glacier_nb import imaging; imaging.write(sys.argv[1], {}, size=128, progress=False)"
+    for name in "12":
+        command = [sys.executable, "-c", code.format(SEED), tmp_path / name]
+        subprocess.run(command, check=True, env=os.environ | {"PYTHONHASHSEED": name})
+    assert imaging.digest(tmp_path / "1") == imaging.digest(tmp_path / "2")
 
 
 def test_refuses_a_size_and_leaves_nothing(tmp_path):
