@@ -39,6 +39,10 @@ class Faults:
     """From and until when, in seconds after the first request, all are told to come back a second later (429)."""
     lifetime: float | None = None
     """Seconds for which a token is good, where files want one; sas/COLLECTION gives it."""
+    uses: int | None = None
+    """Requests after which a token is refused, whatever end it announced."""
+    refusal: int = 403
+    """HTTP status of a refused token."""
     seed: int = 0
     counts: Counter = field(default_factory=Counter)
     """Of requests, bytes and each fault."""
@@ -46,6 +50,7 @@ class Faults:
 
     def __post_init__(self) -> None:
         self.random, self.tokens, self.lock = random.Random(self.seed), {}, threading.Lock()
+        self.used: Counter = Counter()
 
     def fate(self) -> str:
         """What becomes of a request: empty, or a kind."""
@@ -61,6 +66,16 @@ class Faults:
             self.counts["requests"] += 1
             self.counts[kind or "good"] += 1
             return kind
+
+    def refuses(self, token: str) -> bool:
+        """Whether a request with this token is turned away."""
+        if self.lifetime is None:
+            return False
+        spent = self.uses is not None and self.used[token] >= self.uses
+        if spent or self.tokens.get(token, 0) < time.time():
+            return True
+        self.used[token] += 1
+        return False
 
     def token(self) -> tuple[str, dt.datetime]:
         """A new token and when it ends."""
@@ -119,9 +134,9 @@ class _Faulty(serve.Ranges):
             if kind == "429":
                 self.set_header("Retry-After", "1")
             self.set_status(int(kind))
-        elif faults.lifetime and faults.tokens.get(self.get_argument("sig", ""), 0) < time.time():
+        elif faults.refuses(self.get_argument("sig", "")):
             faults.counts["refused"] += 1
-            self.set_status(403)
+            self.set_status(faults.refusal)
         else:
             await super().get(path, include_body)
             faults.counts["bytes"] += int(self._headers.get("Content-Length", 0)) if include_body else 0

@@ -184,7 +184,7 @@ def _once(url: str, collection: str | None, start: int, size: int, patience: Pat
         limits = (min(patience.connect, patience.timeout), patience.timeout)
         with answers.session(url).get(signed, headers=asked, timeout=limits, stream=True) as answer:
             if answer.status_code in (401, 403) and token:
-                _tokens.pop((os.getpid(), collection), None)
+                _drop(collection, token)
                 raise Passing(f"HTTP {answer.status_code}: the token was refused")
             if answer.status_code == 416 and start:
                 raise OSError(f"HTTP 416: the file ends before byte {start}")
@@ -237,6 +237,14 @@ class _Gate:
 @functools.cache
 def _gate(process: int, host: str, at_once: int) -> _Gate:
     return _Gate(at_once)
+
+
+def _drop(collection: str, token: str) -> None:
+    """Forget a token that was refused; not the newer one that another request may have brought by now."""
+    key = (os.getpid(), collection)
+    with _asking:
+        if _tokens.get(key, ("", 0.0))[0] == token:
+            del _tokens[key]
 
 
 _tokens: dict[tuple[int, str], tuple[str, float]] = {}

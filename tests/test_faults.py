@@ -222,6 +222,23 @@ def test_tokens_expire_and_nothing_is_lost_or_told(scenes, monkeypatch, caplog):
         assert token.encode() not in graph and not any(token in text for text in told)
 
 
+@pytest.mark.parametrize("refusal", [401, 403])
+def test_a_token_that_is_refused_before_its_end_is_renewed(scenes, monkeypatch, refusal):
+    folder, items, whole = scenes
+    plan = faults.Faults(lifetime=3600, uses=10, refusal=refusal)  # an hour is announced, ten requests are meant
+    with faults.files(folder, plan) as address:
+        store = providers.Provider("store", address, signed=("127.0.0.1",))
+        monkeypatch.setattr(providers, "PROVIDERS", (*providers.PROVIDERS, store))
+        monkeypatch.setenv("PC_SDK_SAS_URL", f"{address}/sas/")
+        steady = dataclasses.replace(QUICK, silence=60, attempts=30)  # many ask at once for the last use of a token
+        ds = load.cube(at(address, items), GRID, ["red"], "store", {"y": 256, "x": 384}, patience=steady)
+        done = ds.compute(scheduler="threads", num_workers=4)
+    assert same(done[["red"]], whole[["red"]]) and (reads.report(ds).error == "").all()
+    assert plan.counts["refused"] >= plan.counts["tokens"] - 1 > 0
+    served = plan.counts["good"] - plan.counts["refused"]
+    assert (plan.counts["tokens"] - 1) * 10 < served <= plan.counts["tokens"] * 10  # none is thrown away unspent
+
+
 class Keyed(faults._Faulty):
     """A token service for subscribers."""
 
