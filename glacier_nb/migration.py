@@ -28,6 +28,34 @@ def position_rows(positions: pd.DataFrame) -> pd.DataFrame:
     return rows
 
 
+WAYS = {
+    "box": "mean across", "curvilinear box": "mean across, bent with the flow", "variable box": "mean of its own width",
+    "centreline": "at one crossing", "multi-centreline": "mean of lines beside it", "bow": "mean from its head",
+    "transects": "mean of straight lines",
+}  # fmt: skip
+"""What part of a front each of terminus.METHODS takes."""
+
+
+def heading(rows: pd.DataFrame) -> str:
+    """The title of a series of `position_rows`; for several methods it says what each takes and why they differ.
+
+    >>> table = pd.DataFrame({"rgi_id": "a", "time": ["2020-08-01"] * 2, "position_m": 0.0, "uncertainty_m": 3.0})
+    >>> print(heading(position_rows(table.assign(method=["box", "centreline"], width_m=[4000.0, np.nan]))))
+    Front position relative to 2020-08-01
+    box (4.0 km, mean across), centreline (at one crossing):
+    they differ where a front is not straight across
+    """
+    title, parts = f"Front position relative to {rows['date'].min()}", []
+    for name, some in rows.groupby("method", sort=False):
+        wide = some["width_m"].div(1000).round(1).dropna().unique() if "width_m" in some else []
+        told = [f"{wide[0]:.1f} km"] if len(wide) == 1 else []
+        told += [WAYS[name]] if name in WAYS else []
+        parts.append(f"{name} ({', '.join(told)})" if told else str(name))
+    if len(parts) < 2:
+        return title
+    return f"{title}\n{', '.join(parts)}:\nthey differ where a front is not straight across"
+
+
 def fitted(fit: pd.DataFrame) -> hv.Overlay:
     """A fitted season and trend through positions: its line over the band that it lies in.
 
@@ -211,8 +239,7 @@ def migration(positions: pd.DataFrame, fit: pd.DataFrame | None = None, width: i
     """
     rows = position_rows(positions)
     colours = dated(rows["day"])
-    since = f"Front position relative to {rows['date'].min()}"
-    series = position_series(rows, lambda plot, element: None, colours, since, 260, fit).opts(frame_width=width)
+    series = position_series(rows, lambda plot, element: None, colours, heading(rows), 260, fit).opts(frame_width=width)
     box = positions[positions["swept_area_m2"].notna()] if "swept_area_m2" in positions else positions[:0]
     parts = [series, *([swept(box, width=width)] if len(box) else []), strip(positions, width=width)]
     names = (positions["rgi_id"].astype(str) + ", " + rows["method"]).str.len().max()

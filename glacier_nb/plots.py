@@ -198,8 +198,8 @@ def fronts(
     if positions is None:
         return view
     rows = moving.position_rows(positions)
-    since = f"Front position relative to {rows['date'].min()}"
-    return (view + moving.position_series(rows, follow, colours, since, width, fit)).opts(shared_axes=False)
+    series = moving.position_series(rows, follow, colours, moving.heading(rows), width, fit)
+    return (view + series).opts(shared_axes=False)
 
 
 def footprints(items, region=None, title: str = "", width: int = 480) -> hv.Overlay:

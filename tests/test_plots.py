@@ -160,6 +160,10 @@ def test_jakobshavn_by_box_and_by_centreline(data):
         terminus.positions(fronts, "centreline", centreline=line, pixel=20.0),
     ]
     left, right = figures(hv.render(plots.fronts(fronts, None, pd.concat(tables_), box, line)))
+    first, which, why = right.title.text.split("\n")
+    assert first.endswith(f"{fronts.time.min():%Y-%m-%d}")
+    assert which == "box (4.0 km, mean across), centreline (at one crossing):"  # the box's width on the ground
+    assert why == "they differ where a front is not straight across"
     keys = [{item.label.value for item in part.select_one(Legend).items} for part in (left, right)]
     assert keys == [{"box", "centreline"}] * 2  # the figure says how each was measured
     points = next(r for r in right.renderers if "front" in r.data_source.data).data_source.data
