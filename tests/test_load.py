@@ -10,7 +10,8 @@ import pystac
 import pytest
 import rasterio
 from odc.geo.geobox import GeoBox
-from odc.geo.geom import box
+from odc.geo.geom import box, point
+from pyproj import Transformer
 from rasterio.control import GroundControlPoint
 from rasterio.shutil import copy as copy_raster
 from tornado.web import StaticFileHandler
@@ -215,7 +216,7 @@ def test_elevation_is_a_mosaic_of_one_date_without_seams(heights):
     first = load.elevation(heights, grid, time="2012").compute()
     assert first.attrs["time"] == "2011-04-22"
     inside = first.isel(x=slice(20, -20), y=slice(20, -20))
-    assert inside.notnull().all()  # without the repair a line of NaN runs through the middle
+    assert inside.notnull().all()
     slope = inside.differentiate("x").values
     np.testing.assert_allclose(slope.mean(), 10_000 / (111_320 * np.cos(np.radians(46.02))), rtol=0.01)
     rate = load.elevation_rate(heights, grid).isel(x=slice(20, -20), y=slice(20, -20)).compute()
@@ -250,6 +251,33 @@ def test_seams_are_closed_and_edges_are_not_moved():
     block[6] = np.nan
     closed = load._close_seams(block)
     assert np.isnan(closed[:, :2]).all() and (closed[:, 2:] == 5).all()
+
+
+@pytest.mark.parametrize("crs", ["EPSG:32633", "EPSG:3413"])
+def test_no_line_is_left_where_the_spacing_of_tiles_changes(tmp_path, monkeypatch, crs):
+    """Of Copernicus' form: the middles of the first pixels lie on the degree, the spacing in longitude changes."""
+    second, steep, tiles = 1 / 3600, 10_000, []  # metres for each degree east: a slope of 43 %
+    for name, west, spacing in (("west", 14.9, 10 * second), ("east", 15.0, 5 * second)):
+        shape = (360, round(0.1 / spacing))
+        grid = GeoBox(
+            shape, rasterio.Affine(spacing, 0, west - spacing / 2, 0, -second, 78.1 + second / 2), "EPSG:4326"
+        )
+        lons = np.broadcast_to(west + spacing * np.arange(shape[1]), shape)
+        href = write(tmp_path / f"{name}.tif", (steep * (lons - 14.5)).astype("float32"), grid, nodata=None)
+        tiles.append(item(name, {"data": href}, "2021-04-22T00:00:00Z", "cop-dem-glo-30", grid))
+    ((x, y),) = point(15, 78.05, "EPSG:4326").to_crs(crs).points
+    around = GeoBox((200, 200), rasterio.Affine(10, 0, x - 1000, 0, -10, y + 1000), crs)
+    height = load.elevation(tiles, around, chunks={"y": 90, "x": 90}).compute()
+    lons, _ = Transformer.from_crs(crs, "EPSG:4326", always_xy=True).transform(*np.meshgrid(height.x, height.y))
+    truth = steep * (lons - 14.5)
+    assert height.notnull().all() and steep * 0.4 <= height.min() < height.max() <= steep * 0.6  # as the tiles hold
+    # at an edge the last pixel's value stands for its outer half; a closed pixel is a mean of some two pixels away
+    reach = 5 * second + 2 * 2**0.5 * 10 / (111_700 * np.cos(np.radians(78)))
+    np.testing.assert_allclose(height, truth, atol=steep * reach)
+    monkeypatch.setattr(load, "_close_seams", lambda block: block)
+    line = load.elevation(tiles, around).isnull().compute()
+    between = (lons > 15 - 5 * second) & (lons < 15 - 2.5 * second)  # no tile reaches there
+    assert line.any() and not (line & ~between).any()
 
 
 def test_a_failed_read_names_item_and_asset(tmp_path):
