@@ -56,6 +56,12 @@ def heading(rows: pd.DataFrame) -> str:
     return f"{title}\n{', '.join(parts)}:\nthey differ where a front is not straight across"
 
 
+def bordered(part: hv.Overlay, **borders: int) -> hv.Overlay:
+    """`part` with `borders` (min_border_left and so on, in pixels), which bokeh's lining up of frames does not cut."""
+    hooks = hv.Store.lookup_options("bokeh", part, "plot").kwargs.get("hooks", [])
+    return part.opts(hooks=[*hooks, lambda plot, element: plot.state.update(**borders)])
+
+
 def fitted(fit: pd.DataFrame) -> hv.Overlay:
     """A fitted season and trend through positions: its line over the band that it lies in.
 
@@ -248,7 +254,5 @@ def migration(positions: pd.DataFrame, fit: pd.DataFrame | None = None, width: i
     )  # bokeh lines frames up by their left edges: a figure without the room is cut at its right
     margin = (rows["time"].max() - rows["time"].min()) * 0.02
     span = rows["time"].min() - margin, rows["time"].max() + margin
-    hooks = [hv.Store.lookup_options("bokeh", part, "plot").kwargs.get("hooks", []) for part in parts]
-    wide = lambda plot, element: plot.state.update(min_border_left=room)  # noqa: E731
-    parts = [part.opts(hooks=[*hook, wide], xlim=span) for part, hook in zip(parts, hooks, strict=True)]
+    parts = [bordered(part, min_border_left=room).opts(xlim=span) for part in parts]
     return hv.Layout(parts).cols(1).opts(shared_axes=False)

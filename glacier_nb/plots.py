@@ -198,8 +198,10 @@ def fronts(
     if positions is None:
         return view
     rows = moving.position_rows(positions)
-    series = moving.position_series(rows, follow, colours, moving.heading(rows), width, fit)
-    return (view + series).opts(shared_axes=False)
+    heading = moving.heading(rows)
+    series = moving.position_series(rows, follow, colours, heading, width, fit)
+    tall = 12 + 16 * len(heading.splitlines())  # one height for both titles, or the map's key is cut below
+    return hv.Layout([moving.bordered(part, min_border_top=tall) for part in (view, series)]).opts(shared_axes=False)
 
 
 def footprints(items, region=None, title: str = "", width: int = 480) -> hv.Overlay:

@@ -19,7 +19,8 @@ def compare(seed: int, out: pathlib.Path) -> dict:
     Areas are compared on the ground that each date saw clear; unseen_percent is the share of true ice that it did not.
 
     Keys: area_error_percent and ndsi_area_error_percent (per date), area_change_error_points and the same of NDSI,
-    debris_recall, front_error_px (mean over clear dates), front_error_px_melange, fronts_missed, front_sign_errors.
+    debris_recall and ndsi_debris_recall, front_error_px (mean over clear dates), front_error_px_melange, fronts_missed,
+    front_sign_errors.
     """
     true = demo.truth("outlines", seed)
     outlines = _dated(gpd.read_parquet(out / "03_area_change" / "outlines.parquet"), true)
@@ -38,6 +39,7 @@ def compare(seed: int, out: pathlib.Path) -> dict:
         "ndsi_area_error_percent": _by_date(error.loc["ndsi"]),
         "ndsi_area_change_error_points": round(float(change["ndsi"]), 3),
         "debris_recall": round(_debris_recall(outlines[outlines.system == system], seed), 4),
+        "ndsi_debris_recall": round(_debris_recall(outlines[outlines.system == "ndsi"], seed), 4),
     }
     return facts | _front_errors(gpd.read_parquet(out / "04_calving_fronts" / "fronts.parquet"), seed)
 

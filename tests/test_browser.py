@@ -34,6 +34,16 @@ BRUSH = """
 }
 """
 
+ROOM = """
+() => {
+  // For each key: how far its lower edge lies above that of its figure.
+  const all = (view) => [view, ...[...(view.child_views ?? [])].flatMap(all)]
+  const figures = [...Bokeh.index].flatMap(all).filter((view) => view.model.type == "Figure")
+  return figures.flatMap((view) => [...view.renderer_views.values()]
+    .filter((part) => part.model.type == "Legend").map((part) => view.bbox.height - part.bbox.bottom))
+}
+"""
+
 
 @pytest.fixture(scope="module")
 def files(tmp_path_factory):
@@ -153,6 +163,16 @@ def test_nothing_is_cut_on_a_laptop(name, files, opened):
     tab = opened(files[name], {"width": 1200, "height": 900})
     cut = "() => [...document.querySelectorAll('.plot')].map((plot) => plot.scrollWidth - plot.clientWidth)"
     assert max(tab.evaluate(cut)) <= 0
+
+
+def test_a_title_of_three_lines_leaves_the_map_its_key(opened, tmp_path):
+    """Frames are lined up by their upper edges: what a taller title pushes down must not be cut below."""
+    fronts, positions, box = scenery.front_lines()
+    two = pd.concat([positions.assign(width_m=500.0), positions.assign(method="centreline", width_m=np.nan)])
+    view = plots.fronts(fronts, scenery.landscape(0)["scene"], two, box)
+    tab = opened(plots.save(view, tmp_path / "two.html", "Two methods"))
+    room = tab.evaluate(ROOM)
+    assert len(room) == 2 and min(room) >= 0, room
 
 
 def test_keys_pan_and_zoom_a_figure(files, opened):

@@ -17,7 +17,7 @@ from glacier_nb import batch
 
 KEYS = {
     "seconds", "first_map_seconds", "peak_memory_mb", "area_error_percent", "area_change_error_points", "debris_recall",
-    "ndsi_area_error_percent", "front_error_px", "front_error_px_melange", "front_sign_errors", "seeds",
+    "ndsi_area_error_percent", "ndsi_debris_recall", "front_error_px", "front_error_px_melange", "front_sign_errors", "seeds",
 }  # fmt: skip
 
 
@@ -45,6 +45,7 @@ def test_the_demo_network_is_near_the_truth(summary):
 def test_ndsi_stands_beside_it_and_misses_the_debris(summary, toured):
     worst, ndsi = (max(map(abs, summary[key].values())) for key in ("area_error_percent", "ndsi_area_error_percent"))
     assert ndsi > worst  # it takes the fjord for ice and debris-covered ice for rock
+    assert summary["ndsi_debris_recall"] < 0.05 < summary["debris_recall"]  # debris looks like rock (test_imaging)
     outlines = gpd.read_parquet(toured / "03_area_change" / "outlines.parquet")
     assert set(outlines.system) == {"ndsi", summary["system"]}
 
