@@ -17,7 +17,8 @@ from glacier_nb import batch
 
 KEYS = {
     "seconds", "first_map_seconds", "peak_memory_mb", "area_error_percent", "area_change_error_points", "debris_recall",
-    "ndsi_area_error_percent", "ndsi_debris_recall", "front_error_px", "front_error_px_melange", "front_sign_errors", "seeds",
+    "ndsi_area_error_percent", "ndsi_debris_recall", "front_error_px", "front_error_px_melange", "front_sign_errors",
+    "seeds",
 }  # fmt: skip
 
 
