@@ -83,6 +83,22 @@ def apply(
     return _measured(found, before, rows)
 
 
+def corrected(
+    found: gpd.GeoDataFrame, path: str | os.PathLike, who: str, why: str, system: str | None = None
+) -> gpd.GeoDataFrame:
+    """`found` (outlines or fronts of any dates) with what was changed in the file at `path`, which `write` made.
+
+    Of several systems (column `system`) those of `system` alone; all have the columns of an edit then. Dates that
+    `found` has not are left alone. Errors as of `read` and `apply`.
+    """
+    mine = np.full(len(found), True) if system is None else (found["system"] == system).to_numpy()
+    drawn = read(path, found[mine])
+    drawn = drawn[days(drawn["time"]).isin(days(found.loc[mine, "time"]))]
+    ours = apply(found[mine], drawn, who, why)
+    others = _begun(found[~mine])
+    return gpd.GeoDataFrame(pd.concat([others, ours], ignore_index=True), crs=found.crs) if len(others) else ours
+
+
 def undone(found: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
     """What the model drew: `found` (of `apply`) without its edits, rows that were added by hand left out."""
     if "model_geometry" not in found:

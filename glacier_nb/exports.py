@@ -44,8 +44,9 @@ def write(outlines: gpd.GeoDataFrame, path: str | os.PathLike, inventory: gpd.Ge
     """Write outlines (or fronts) as `rgi.table` names them to .parquet, .gpkg, .fgb or .geojson, whole or not at all.
 
     Returns what the format made different, a sentence each: GeoJSON is lon/lat on WGS 84, cut at the antimeridian (RFC
-    7946); lists are JSON text but in GeoParquet; FlatGeobuf has an order of its own. Raises ValueError for any other
-    format (a shapefile cuts names to ten letters), for a column that the format cannot hold, and as `rgi.table`.
+    7946); lists are JSON text and second shapes WKT but in GeoParquet; FlatGeobuf has an order of its own. Raises
+    ValueError for any other format (a shapefile cuts names to ten letters), for a column that the format cannot hold,
+    and as `rgi.table`.
     """
     _format(path)
     return _store(rgi.table(outlines, inventory), pathlib.Path(path))
@@ -111,7 +112,10 @@ def _store(found: gpd.GeoDataFrame, path: pathlib.Path, multi: bool = True) -> l
         raise ValueError(f"{path.name}: {row.driver} cannot hold columns {twice}: rename them")
     for name in found.columns.drop("geometry"):
         column = found[name]
-        if column.dtype == object and column.map(lambda value: isinstance(value, list | tuple | dict)).any():
+        if column.dtype == "geometry" and row.driver != "Parquet":  # the model's line beside that of an edit
+            found[name] = column.to_wkt()
+            said.append(f"{path.name}: column {name} holds shapes, written as WKT")
+        elif column.dtype == object and column.map(lambda value: isinstance(value, list | tuple | dict)).any():
             if not row.lists:
                 found[name] = [json.dumps(value, default=str) for value in column]
                 said.append(f"{path.name}: column {name} holds lists, written as JSON text")

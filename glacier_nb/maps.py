@@ -177,7 +177,7 @@ def rows(shapes: gpd.GeoDataFrame, tolerance: float = 0.0) -> list[dict]:
     Vertices that move a line by less than `tolerance` (units of the CRS) are left out; dates become ISO text;
     a column in m2 is joined by one in km2.
     """
-    columns = shapes.drop(columns=shapes.geometry.name)
+    columns = shapes.drop(columns=shapes.columns[shapes.dtypes == "geometry"])  # edits have two
     for name in columns.select_dtypes(["datetime", "datetimetz"]):
         columns[name] = columns[name].dt.strftime("%Y-%m-%d")
     for name in [name for name in columns if name.endswith("_m2")]:

@@ -3,6 +3,9 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+FOUND = "glacier_nb:provider"
+"""Property of an item that tells the name of the provider that gave it: frozen items are read as theirs."""
+
 
 @dataclass(frozen=True)
 class Provider:
@@ -21,6 +24,11 @@ class Provider:
     """Items it gives at a time, at most."""
     doubtful: bool = False
     """Whether its word on the Sentinel-2 offset is known to be wrong for some items."""
+
+    @property
+    def told(self) -> dict[str, str]:
+        """The property that its items tell it by; an address alone, or a file, has none."""
+        return {} if self.name == self.address else {FOUND: self.name}
 
 
 def _same(*names: str) -> tuple[tuple[str, str], ...]:
@@ -66,10 +74,6 @@ PROVIDERS = (
         gdal=(("AWS_NO_SIGN_REQUEST", "YES"),),
     ),
 )  # fmt: skip
-
-
-FOUND = "glacier_nb:provider"
-"""Property of an item that tells the name of the provider that gave it: frozen items are read as theirs."""
 
 
 def provider_row(provider: str, found: Iterable[str | None] = ()) -> Provider:

@@ -26,7 +26,7 @@ from pystac_client.warnings import PystacClientWarning
 from tqdm import tqdm
 
 from glacier_nb import files, provenance, scaling
-from glacier_nb.providers import FOUND, PROVIDERS, Provider, collection, provider_row
+from glacier_nb.providers import PROVIDERS, Provider, collection, provider_row
 from glacier_nb.sensors import SENSORS, Sensor, sensor_of, sensor_row
 
 __all__ = ("PROVIDERS", "SENSORS", "boxes_of", "footprint", "freeze", "newest", "scenes", "spans_of", "thaw", "tidy")
@@ -62,14 +62,12 @@ def scenes(
     remote = re.match(r"https?://", asked.address)
     found = (_api if remote else _local)(asked, row, boxes, spans, max_cloud)
     for item in tqdm(found, desc=f"searching {source.name}", unit=" scenes", delay=2, leave=False):
+        item.properties = source.told | item.properties
         items.setdefault(item.id, tidy(item))
-        if source.name != source.address:  # a row of its own
-            items[item.id].properties.setdefault(FOUND, source.name)
-    there = list(items.values())
-    clear = [i for i in there if max_cloud is None or i.properties.get("eo:cloud_cover", 0.0) <= max_cloud]
+    clear = [i for i in items.values() if max_cloud is None or i.properties.get("eo:cloud_cover", 0.0) <= max_cloud]
     kept = [i for i in clear if months is None or i.datetime.month in months]
     if not kept:
-        raise LookupError(_nothing(source, row, boxes, datetime, max_cloud, months, len(there), len(clear)))
+        raise LookupError(_nothing(source, row, boxes, datetime, max_cloud, months, len(items), len(clear)))
     ordered = pystac.ItemCollection(sorted(newest(kept), key=lambda item: (item.datetime, item.id)))
     if folder := os.environ.get("GLACIER_NB_KEEP_ITEMS"):
         freeze(ordered, pathlib.Path(folder) / f"{os.urandom(8).hex()}.parquet")

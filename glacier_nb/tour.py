@@ -17,7 +17,7 @@ TEXT = (
 def run(seed: int = 7, out: str | os.PathLike = "out/demo") -> pathlib.Path:
     """The whole demo: build, serve, run the notebooks on one Dask cluster, compare with the truth, write the index.
 
-    Returns the path of `index.html`; `summary.json` stands beside it.
+    Returns the path of `index.html`; `summary.json` stands beside it. RuntimeError: a notebook's own error.
     """
     out = pathlib.Path(out)
     seconds, start = {}, time.time()

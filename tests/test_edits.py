@@ -7,7 +7,7 @@ import pytest
 import shapely
 from scenery import CRS, front_lines, landscape
 
-from glacier_nb import change, edits, hand, terminus, vectorize
+from glacier_nb import change, edits, exports, hand, maps, terminus, vectorize
 
 WHO, WHY, WHEN = "A. Reader", "shadow taken for ice", "2026-01-05T10:00"
 
@@ -174,3 +174,22 @@ def test_a_line_nobody_touched_keeps_its_vertices():
 def test_a_pen_takes_one_date():
     with pytest.raises(ValueError, match="3 dates"):
         hand.pen(outlines())
+
+
+def test_a_file_corrects_the_dates_there_are_of_one_system_and_can_be_drawn_and_written(tmp_path):
+    model = outlines().assign(system="one")
+    path = edits.write(pd.concat([smaller(model, 0), smaller(model, 4)]), tmp_path / "drawn.gpkg")
+    both = pd.concat([model, model.assign(system="other")], ignore_index=True)
+    days = model["time"].iloc[[0, 4]].tolist()
+    late = both[both["time"] > days[0]].reset_index(drop=True)  # the first date is not looked at this time
+    found = edits.corrected(late, path, WHO, WHY, "one")
+    assert len(found) == len(late) and found["edited"].dtype == bool
+    changed = found[found["edited"]]
+    assert changed[["system", "time"]].to_numpy().tolist() == [["one", days[1]]]
+    drawn = maps.shapes(found, "red")
+    assert len(drawn.data) == len(found) and "model_geometry" not in drawn.data[0]
+    said = exports.write(found, tmp_path / "out.gpkg")
+    assert any("model_geometry holds shapes, written as WKT" in line for line in said)
+    back = gpd.read_file(tmp_path / "out.gpkg")
+    before = gpd.GeoSeries.from_wkt(back["model_geometry"], crs=back.crs)
+    assert (before.symmetric_difference(back.geometry).area > 1).sum() == 1  # the model's line is there too
