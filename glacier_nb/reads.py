@@ -1,5 +1,8 @@
 """One window of one asset: tried again where that may help, made physical; a failure by name, a loss on record."""
 
+import contextlib
+import functools
+import os
 import time
 import warnings
 from dataclasses import asdict, dataclass, replace
@@ -10,6 +13,7 @@ import pystac
 import rasterio
 import rasterio.enums
 import rasterio.errors
+import rasterio.session
 import rasterio.warp
 from odc.geo.geobox import GeoBox
 from odc.geo.overlap import compute_reproject_roi
@@ -46,6 +50,9 @@ _UNCHOSEN = {
     "GDAL_HTTP_MAX_RETRY": "10",
     "GDAL_HTTP_RETRY_DELAY": "0.5",
 }
+
+_STORES = ("AWS_", "AZURE_", "GOOGLE_", "GS_", "OSS_", "SWIFT_")
+"""How variables of the environment begin that say who reads from a store."""
 
 HELD = "glacier_nb:read"
 """Extra field under which an asset carries its `Read`."""
@@ -101,9 +108,20 @@ class Driver(RioDriver):
         gdal = self.gdal if chosen == _UNCHOSEN else {**self.gdal, **chosen}
         return {**gdal, "GLACIER_NB_READS": self.how.cube}
 
+    def restore_env(self, env: dict, load_state) -> contextlib.AbstractContextManager:
+        """GDAL as it was captured, with the keys of the environment as it is now, not at a thread's first read."""
+        told = tuple(sorted((name, text) for name, text in os.environ.items() if name.startswith(_STORES)))
+        return super().restore_env({**env, "_aws": env.get("_aws") or _keys(told)}, load_state)
+
     def open(self, src, ctx) -> "Reader":
         """Reader of one asset."""
         return Reader(src, ctx, self.how)
+
+
+@functools.lru_cache(4)
+def _keys(told: tuple[tuple[str, str], ...]) -> rasterio.session.Session:
+    """The session that the environment asks for, made once: that takes longer than a read."""
+    return rasterio.Env().session
 
 
 class Reader:

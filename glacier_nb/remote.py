@@ -53,7 +53,8 @@ def ours(uri: str, gdal: dict[str, Any]) -> bool:
 
 
 _FINAL = re.compile(
-    r"response code: 4(0[0134]|10)|NoSuch|AccessDenied|InvalidAccessKey|SignatureDoesNotMatch|does not exist"
+    r"response code: 4(0[0134]|10)|NoSuch|Access ?Denied|InvalidAccessKey|SignatureDoesNotMatch|does not exist"
+    "|request signature we calculated"
 )
 _UNSURE = re.compile("not recognized|IReadBlock|TIFF")
 _NEVER_KEPT = "/vsicurl/:/vsis3/:/vsigs/:/vsiaz/:/vsiadls/:/vsioss/:/vsiswift/"
