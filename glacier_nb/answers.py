@@ -7,6 +7,8 @@ import functools
 import logging
 import os
 import re
+import socket
+import threading
 from urllib.parse import urlsplit
 
 import requests
@@ -25,6 +27,45 @@ class Passing(OSError):
     counts = True
 
 
+class Line:
+    """The connection that a thread asks over, so that another thread can break it off."""
+
+    def __init__(self) -> None:
+        self.socket, self.ended = None, False
+
+    def end(self) -> None:
+        """Break off: what is waited for fails at once."""
+        self.ended = True
+        if self.socket is not None:
+            with contextlib.suppress(OSError):  # it is closed already
+                socket.socket.shutdown(self.socket, socket.SHUT_RDWR)
+
+
+here = threading.local()
+"""`line`: the `Line` of this thread, if another one may break it off."""
+
+
+class _Known:
+    """A connection whose socket its thread's line knows once it has asked."""
+
+    def request(self, *given, **more) -> None:
+        super().request(*given, **more)
+        if (line := getattr(here, "line", None)) is not None:
+            line.socket = self.sock
+            if line.ended:
+                line.end()
+
+
+class _Adapter(requests.adapters.HTTPAdapter):
+    """Connections that can be broken off."""
+
+    def get_connection_with_tls_context(self, *given, **more):
+        pool = super().get_connection_with_tls_context(*given, **more)
+        if not issubclass(pool.ConnectionCls, _Known):
+            pool.ConnectionCls = type("Known", (_Known, pool.ConnectionCls), {})
+        return pool
+
+
 def session(url: str) -> requests.Session:
     """Connections of this process to a host; proxies, certificates and .netrc as the environment says."""
     parts = urlsplit(url)
@@ -38,7 +79,7 @@ def _session(process: int, host: str) -> requests.Session:
     found = made.merge_environment_settings(host, {}, None, None, None)
     made.proxies, made.verify, made.cert = found["proxies"], found["verify"], found["cert"]
     made.auth, made.trust_env = requests.utils.get_netrc_auth(host), False
-    made.mount(host, requests.adapters.HTTPAdapter(pool_connections=2, pool_maxsize=64))
+    made.mount(host, _Adapter(pool_connections=2, pool_maxsize=64))
     logging.getLogger("urllib3.connectionpool").addFilter(_unsigned)  # at DEBUG it writes down every address
     return made
 

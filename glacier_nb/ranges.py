@@ -36,7 +36,8 @@ class Patience:
     """Seconds before the second try; doubled each time, half of it at random."""
     silence: float = 0.25
     """Seconds without an answer (and four times as long as the host takes as a rule) after which the same bytes are
-    asked for once more, beside the first time: a request that hangs costs this and not the whole `timeout`."""
+    asked for once more, beside the first time, where the host has a place free: a request that hangs costs this and
+    not the whole `timeout`."""
     longest: float = 30.0
     """Seconds between two tries at most, but for what the server asks for (Retry-After)."""
     total: float = 600.0
@@ -116,9 +117,8 @@ def fetch(uri: str, start: int, size: int, patience: Patience, tally: Tally) -> 
     while True:
         try:
             gate.wait(begun + patience.total)
-            with gate.places:
-                tally.add(requests=1)
-                part = _first(lambda: _once(url, collection, start, size, patience), gate, patience, tally)
+            gate.places.acquire()
+            part = _first(lambda: _once(url, collection, start, size, patience), gate, patience, tally)
             tally.add(fetched=len(part.body))
             return part
         except Passing as error:
@@ -147,15 +147,25 @@ def plain(uri: str) -> tuple[str, str | None]:
 
 
 def _first(ask: Callable[[], Part], gate: "_Gate", patience: Patience, tally: Tally) -> Part:
-    """One try: the first answer of one request, or of two where the first is silent for long."""
-    begun = time.monotonic()
-    asked = [apart(ask)]
-    done, _ = concurrent.futures.wait(asked, max(patience.silence, 4 * gate.usual))
-    if not done:
-        tally.add(requests=1, retries=1)
-        asked.append(apart(ask))
+    """One try: the first answer of one request, which has its place, or of two where the first is silent for long.
+
+    The second one needs a place of its own and is not made where none is free: then it is the host that is busy. The
+    slower one is broken off, so that it does not hold its place until its time is up.
+    """
+    begun, lines = time.monotonic(), [answers.Line(), answers.Line()]
+    tally.add(requests=1)
+    asked = [apart(gate.leave_after, lines[0], ask)]
+    try:
+        done, _ = concurrent.futures.wait(asked, max(patience.silence, 4 * gate.usual))
+        if not done and gate.places.acquire(blocking=False):
+            tally.add(requests=1, retries=1)
+            asked.append(apart(gate.leave_after, lines[1], ask))
         done, _ = concurrent.futures.wait(asked, return_when=concurrent.futures.FIRST_COMPLETED)
-    part = next(iter(done)).result()
+        part = next(iter(done)).result()
+    finally:
+        for one, line in zip(asked, lines, strict=False):
+            if not one.done():
+                line.end()
     gate.usual += 0.1 * (time.monotonic() - begun - gate.usual)
     return part
 
@@ -223,6 +233,14 @@ class _Gate:
 
     def __init__(self, at_once: int) -> None:
         self.places, self.opens, self.usual = threading.BoundedSemaphore(at_once), 0.0, 0.0
+
+    def leave_after(self, line: answers.Line, ask: Callable[[], Part]) -> Part:
+        """What is asked over a line; then the place is free again."""
+        try:
+            answers.here.line = line
+            return ask()
+        finally:
+            self.places.release()
 
     def close(self, seconds: float) -> None:
         """Nobody passes for `seconds`."""

@@ -1,13 +1,17 @@
 """What a server may say, and what is made of it."""
 
+import asyncio
 import datetime as dt
 import email.utils
+import os
+import socket
+from urllib.parse import urlsplit
 
 import pytest
 import requests
 from tornado.web import RequestHandler
 
-from glacier_nb import answers, ranges, reads, serve
+from glacier_nb import answers, faults, ranges, reads, serve
 
 QUICK = ranges.Patience(timeout=1, silence=0.5, delay=0.01, attempts=2)
 
@@ -71,6 +75,74 @@ def test_a_wait_longer_than_the_patience_is_not_begun(tmp_path):
 
     with serve.files(tmp_path, Busy) as address, pytest.raises(OSError, match="HTTP 503"):
         ranges.fetch(f"{address}/a.tif", 0, 4, QUICK, ranges.Tally())
+
+
+class Slow(RequestHandler):
+    """A server that takes its time and counts how many requests it has at once."""
+
+    def initialize(self, path):
+        self.root, self.busy = path, False
+
+    async def get(self, path):
+        await asyncio.sleep(0.01)  # a request that was broken off before this one came is seen to be gone
+        self.count(True)
+        await asyncio.sleep(0.1)
+        self.count(False)
+        self.write(b"abcd")
+
+    def on_connection_close(self):
+        self.count(False)
+
+    def count(self, busy):
+        self.now[0] += busy - self.busy
+        self.busy = busy
+        self.most[0] = max(self.most[0], self.now[0])
+
+
+@pytest.mark.parametrize("at_once", [1, 3])
+def test_no_host_is_asked_for_more_at_once_than_it_has_places(tmp_path, at_once):
+    patience, tally, most = ranges.Patience(silence=0.02, at_once=at_once), ranges.Tally(), [0]
+    with serve.files(tmp_path, type("Handler", (Slow,), {"now": [0], "most": most})) as address:
+        ranges.fetch(f"{address}/alone", 0, 4, patience, tally)
+        assert tally.retries == (at_once > 1)  # a second request where a place is free
+        asked = [ranges.apart(ranges.fetch, f"{address}/{n}", 0, 4, patience, tally) for n in range(3 * at_once + 1)]
+        assert all(one.result().body == b"abcd" for one in asked)
+        gate = ranges._gate(os.getpid(), urlsplit(address).netloc, at_once)
+        assert all(gate.places.acquire(timeout=5) for _ in range(at_once))  # every place was given back
+    assert most == [at_once]
+
+
+def test_a_request_that_hangs_gives_its_place_back(tmp_path):
+    (tmp_path / "a").write_bytes(b"abcd")
+    plan = faults.Faults(next=["hang", ""] * 4, hang=30)
+    patience, tally = ranges.Patience(silence=0.05, at_once=2), ranges.Tally()
+    with faults.files(tmp_path, plan) as address:
+        for _ in range(4):  # with a place lost each time, the second one would wait for the end of its time
+            assert ranges.fetch(f"{address}/a", 0, 4, patience, tally).body == b"abcd"
+    assert (tally.requests, tally.retries, plan.counts["hang"]) == (8, 4, 4)
+
+
+@pytest.mark.parametrize(("times", "code"), [(2, socket.EAI_AGAIN), (2, socket.EAI_NONAME), (9, socket.EAI_AGAIN)])
+def test_a_name_that_is_not_found_is_asked_for_again(tmp_path, monkeypatch, times, code):
+    (tmp_path / "a").write_bytes(b"abcd")
+    left, known = [times], socket.getaddrinfo
+
+    def lookup(host, *more, **others):
+        if host == "localhost" and left[0]:
+            left[0] -= 1
+            raise socket.gaierror(code, "no such name for now")
+        return known("127.0.0.1" if host == "localhost" else host, *more, **others)
+
+    tally, patience = ranges.Tally(), ranges.Patience(silence=5, delay=0.01, attempts=3)
+    with serve.files(tmp_path) as address:
+        monkeypatch.setattr(socket, "getaddrinfo", lookup)
+        url = address.replace("127.0.0.1", "localhost") + "/a?sig=SECRET"
+        if times < 3:
+            assert ranges.fetch(url, 0, 4, patience, tally).body == b"abcd"
+        else:
+            with pytest.raises(OSError, match=r"^the host's name is not found, 3 tries$"):
+                ranges.fetch(url, 0, 4, patience, tally)
+    assert (tally.requests, tally.retries) == (3, 2)
 
 
 def test_the_signing_form_is_understood_as_gdal_does():
