@@ -22,7 +22,7 @@ TIDY = ((clean.specks, {"min_area": 10_000.0}),)
 FILLED = (*TIDY, (clean.holes, {"max_area": 10_000.0}))
 EIGHT = tuple(range(8))
 BCE = ((losses.binary_cross_entropy, 1.0, {}),)
-RANDOM = "the encoder starts from random weights unless a run asks for pretrained ones"
+RANDOM = "weights start at random, but for an encoder that systems.pretrained knows and a run asks for"
 ABLATION = "the paper's labels hold the ablation zone alone, the zone glacier here is what the labels given to it hold"
 
 XIE = (
