@@ -70,6 +70,7 @@ def cover(out: pathlib.Path, entries: list[pages.Entry], facts: dict) -> pathlib
         "worst area error": f"{max(map(abs, facts['area_error_percent'].values())):.1f} %",
         "the same by NDSI": f"{max(map(abs, facts['ndsi_area_error_percent'].values())):.1f} %",
         "debris found": f"{100 * facts['debris_recall']:.0f} %",
+        "debris found by NDSI": f"{100 * facts['ndsi_debris_recall']:.0f} %",
         "front error": f"{facts['front_error_px']:.2f} px",
         "all of it": f"{facts['seconds']['total']:.0f} s",
     }
