@@ -16,7 +16,7 @@ import xarray as xr
 from dask.core import flatten
 from dask.optimization import cull
 
-KEEP = 64 * 2**20
+KEEP = 24 * 2**20
 """Bytes of chunks that wait in memory for the slabs of the next row; what is more waits on disk."""
 
 Extent = tuple[slice, slice]
