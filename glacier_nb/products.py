@@ -16,7 +16,7 @@ import pystac
 import shapely
 import xarray as xr
 
-from glacier_nb import exports, provenance, rgi, systems, weights
+from glacier_nb import __version__, exports, provenance, rgi, systems, weights
 
 MEDIA = {
     **{row.suffix: row.media for row in exports.FORMATS},
@@ -174,7 +174,7 @@ def _item(name: str, bounds, crs: pyproj.CRS, times: pd.Series, facts: Mapping, 
     properties = {
         "created": made.isoformat().replace("+00:00", "Z"),
         "processing:level": "L4",
-        "processing:software": {"glacier_nb": importlib.metadata.version("glacier_nb")},
+        "processing:software": {"glacier_nb": __version__},
         **({"proj:code": f"EPSG:{code}"} if code else {"proj:code": None, "proj:wkt2": crs.to_wkt()}),
         "proj:bbox": [float(value) for value in bounds],
         **facts,
