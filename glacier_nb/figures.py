@@ -29,6 +29,8 @@ class Section:
     """Its numbers."""
     alt: str = ""
     """What a reader who cannot see it should know; empty: the caption."""
+    folded: bool = False
+    """Whether the numbers unfold at a click: those that stand on the page already, or are many."""
 
 
 def drawn(view) -> Model:
@@ -62,6 +64,7 @@ def figure(section: Section, model: Model, number: int) -> str:
         numbers = (
             f"<div class=scroll tabindex=0 role=region aria-label=Numbers>{tables.table(section.table).data}</div>\n"
         )
+        numbers = f"<details><summary>Numbers</summary>\n{numbers}</details>\n" if section.folded else numbers
     return (
         f'<figure role=group aria-label="{alt}"><div class=plot id=plot-{number}></div>'
         f"<figcaption>{html.escape(section.caption)}</figcaption></figure>\n"

@@ -60,6 +60,14 @@ def test_every_notebook_left_products_and_their_making(toured):
         assert manifest["versions"] and manifest["created"]
 
 
+def test_the_numbers_stand_beside_every_plot(toured):
+    for name in batch.TOUR:
+        (page,) = (toured / name).glob("*.html")
+        text = page.read_text()
+        plots, numbers = text.count("<figure "), text.count("aria-label=Numbers>")
+        assert plots == numbers >= 1, f"{page.name}: {plots} plots, {numbers} tables"
+
+
 def test_no_path_and_no_token_in_what_is_shared(toured):
     for path in [*toured.rglob("*.html"), *toured.rglob("*.ipynb"), *toured.rglob("*.json")]:
         text = path.read_text()
