@@ -18,6 +18,8 @@ LARGEST = 150_000
 """Bytes of a picture, so that the repository stays small."""
 
 SIZE = (1200, 800)
+FIRST = (1200, 690)
+"""Of the picture that README and the first page begin with."""
 
 
 def small(picture: pathlib.Path, path: pathlib.Path) -> None:
@@ -52,6 +54,8 @@ def main(demo: pathlib.Path) -> None:
         page = max((demo / name).glob("*.html"), key=lambda path: path.stat().st_size)
         small(pages.picture(page, demo / name / "gallery.png", SIZE), DOCS / "gallery" / f"{name}.webp")
         print(name, page.name)
+    change = demo / "03_area_change" / "change.html"
+    small(pages.picture(change, change.with_name("first.png"), FIRST), DOCS / "change.webp")
     opening = (DOCS / "gallery.md").read_text().split("\n## ")[0].rstrip()
     (DOCS / "gallery.md").write_text("\n\n".join([opening, *map(entry, names)]))
 
