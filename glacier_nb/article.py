@@ -100,6 +100,15 @@ def clean(text: str) -> str:
     return text.replace(home + os.sep, "~" + os.sep) if known else text
 
 
+def line(text: str) -> str:
+    """The first line of a text, as `clean` leaves it; empty where there is none.
+
+    >>> line("no scene\\nwiden the dates"), line("")
+    ('no scene', '')
+    """
+    return next(iter(clean(text).strip().splitlines()), "")
+
+
 def _cell(cell: nbformat.NotebookNode) -> Iterator[str]:
     """The pieces of one cell: its text, or its code folded away and below it what it gave."""
     if cell.cell_type == "markdown":

@@ -79,7 +79,7 @@ def notebook(name: str, parameters: dict, out: pathlib.Path, progress: bool = Tr
         )
     except PapermillExecutionError as error:
         kind = Nothing if error.ename == "LookupError" else RuntimeError
-        raise kind(f"{path.stem}: {error.ename}: {str(error.evalue).splitlines()[0]} (see {failed})") from None
+        raise kind(f"{path.stem}: {error.ename}: {article.line(str(error.evalue))} (see {failed})") from None
     seconds = time.time() - start
     article.tidy(ran)
     with provenance.whole(out / f"{path.stem}.ipynb") as temporary:

@@ -145,7 +145,7 @@ def first_line(error: Exception) -> str:
     >>> first_line(ValueError("one\\ntwo"))
     'ValueError: one'
     """
-    return f"{type(error).__name__}: {(article.clean(str(error)).strip().splitlines() or [''])[0][:300]}"
+    return f"{type(error).__name__}: {article.line(str(error))[:300]}"
 
 
 def _renamed(book: pathlib.Path, folder: pathlib.Path, told: pathlib.Path | None) -> nbformat.NotebookNode:
@@ -158,7 +158,7 @@ def _renamed(book: pathlib.Path, folder: pathlib.Path, told: pathlib.Path | None
 def _why(error: Exception, started: list[subprocess.Popen], for_memory: bool) -> str:
     """The end of a run in one line."""
     if isinstance(error, PapermillExecutionError):
-        first = (article.clean(str(error.evalue)).strip().splitlines() or [""])[0][:300]
+        first = article.line(str(error.evalue))[:300]
         named = "out of memory: MemoryError" if error.ename == "MemoryError" else error.ename
         return f"{named}: {first}"
     code = started[0].poll() if started else None

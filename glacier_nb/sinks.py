@@ -125,14 +125,13 @@ def write(found: xr.DataArray, out: str | os.PathLike, dtype: str = "float16") -
     """
     out = pathlib.Path(out)
     layers = {found.name or "zones": found} | ({"spread": found.spread} if "spread" in found.coords else {})
-    attrs = json.loads(json.dumps(found.attrs, default=str))
 
     def read(place: tuple[slice, slice]) -> np.ndarray:
         parts = [layer.transpose("zone", "y", "x")[:, *place].values for layer in layers.values()]
         return encoded(np.concatenate(parts), dtype)
 
     with provenance.whole(out) as temporary, tempfile.TemporaryDirectory() as folder:
-        _cog(temporary, pathlib.Path(folder) / "product.tif", found, list(layers), dtype, attrs, read)
+        _cog(temporary, pathlib.Path(folder) / "product.tif", found, list(layers), dtype, found.attrs, read)
     return out
 
 
@@ -160,7 +159,7 @@ def _cog(
     profile["nodata"] = np.nan if kind == "float32" else UNSEEN
     with rasterio.Env(GDAL_CACHEMAX=64 * 2**20):
         with rasterio.open(plain, "w", **profile) as file:
-            file.update_tags(**{key: json.dumps(value) for key, value in attrs.items()})
+            file.update_tags(**{key: json.dumps(value, default=str) for key, value in attrs.items()})
             file.descriptions = tuple(f"{name} {zone}".strip() for name in names for zone in zones)
             if dtype == "uint8":
                 file.scales = (STEP,) * len(file.descriptions)
