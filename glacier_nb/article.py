@@ -33,6 +33,9 @@ BESIDE = re.compile(r"!\[[^]]*\]\(\.\./[^)]*\)")
 HERE = {str(pathlib.Path(__file__).parents[1]), *map(sysconfig.get_path, ("purelib", "platlib", "stdlib"))}
 """Folders that this package and those it imports lie in: a traceback needs none of them to be read."""
 
+HEADING = re.compile(r"^#+ +(.+?)\s*$", re.M)
+"""A heading of a text cell."""
+
 LOADER = """<script>
 for (const script of document.querySelectorAll("script.docs")) {
   const {docs, items} = JSON.parse(script.textContent)
@@ -47,7 +50,9 @@ markdown = mistune.create_markdown(plugins=["table", "strikethrough", "url"])
 def write(ran: nbformat.NotebookNode, path: str | os.PathLike) -> pathlib.Path:
     """Write the run notebook `ran` as one HTML file to `path`, whole or not at all, and return the path.
 
-    The title is the notebook's first heading. Progress bars and warnings are left out, prints and results are kept.
+    The title is the notebook's first heading. Progress bars and warnings are left out, prints and results are kept. A
+    picture's alternative text is what the cell gave with it (`IPython.display.Image(..., alt=)`), or its own words, or
+    the heading above it.
     Raises ValueError where the page would be larger than pages.LARGEST.
     """
     cells = list(ran.cells)
@@ -55,7 +60,12 @@ def write(ran: nbformat.NotebookNode, path: str | os.PathLike) -> pathlib.Path:
     if cells and cells[0].cell_type == "markdown":
         first, _, rest = cells.pop(0).source.partition("\n")
         title, opening = first.lstrip("# ").strip(), markdown(BESIDE.sub("", rest))
-    body = f"<div class=prose>{opening}</div>\n" + "".join(piece for cell in cells for piece in _cell(cell))
+    pieces, near = [], title
+    for cell in cells:
+        if cell.cell_type == "markdown":
+            near = (HEADING.findall(cell.source) or [near])[-1]
+        pieces += _cell(cell, near)
+    body = f"<div class=prose>{opening}</div>\n" + "".join(pieces)
     scripts = ""
     if "<script type=application/json class=docs>" in body:
         scripts = pages.library(["bokeh", "bokeh-widgets"]) + LOADER + pages.KEYS
@@ -109,8 +119,8 @@ def line(text: str) -> str:
     return next(iter(clean(text).strip().splitlines()), "")
 
 
-def _cell(cell: nbformat.NotebookNode) -> Iterator[str]:
-    """The pieces of one cell: its text, or its code folded away and below it what it gave."""
+def _cell(cell: nbformat.NotebookNode, near: str) -> Iterator[str]:
+    """The pieces of one cell, the heading `near` above it: its text, or its code folded away and below what it gave."""
     if cell.cell_type == "markdown":
         yield f"<div class=prose>{markdown(cell.source)}</div>\n"
     if cell.cell_type != "code" or not cell.source.strip():
@@ -119,11 +129,11 @@ def _cell(cell: nbformat.NotebookNode) -> Iterator[str]:
     code = highlight(cell.source, PythonLexer(), HtmlFormatter(nowrap=True))
     yield f"<details class=code><summary>{label}</summary><pre>{code}</pre></details>\n"
     for output in cell.outputs:
-        yield from _output(output)
+        yield from _output(output, near)
 
 
-def _output(output: nbformat.NotebookNode) -> Iterator[str]:
-    """The HTML of one output; nothing of what only serves a running notebook."""
+def _output(output: nbformat.NotebookNode, near: str) -> Iterator[str]:
+    """The HTML of one output below the heading `near`; nothing of what only serves a running notebook."""
     if output.output_type == "stream" and output.name == "stdout":
         lines = [line.rpartition("\r")[2] for line in output.text.rstrip().split("\n")]
         yield f"<pre class=said>{html.escape(chr(10).join(lines))}</pre>\n"
@@ -152,6 +162,9 @@ def _output(output: nbformat.NotebookNode) -> Iterator[str]:
     elif "text/markdown" in data:
         yield f"<div class='prose answer'>{markdown(data['text/markdown'])}</div>\n"
     elif "image/png" in data:
-        yield f"<figure><img alt='' src='data:image/png;base64,{data['image/png'].strip()}'></figure>\n"
+        own = data.get("text/plain", "")
+        words = output.metadata.get("image/png", {}).get("alt") or ("" if own.startswith("<") else own)  # <Figure ...>
+        alt = html.escape(" ".join((words or near.replace("*", "").replace("`", "")).split()), quote=True)
+        yield f'<figure><img alt="{alt}" src="data:image/png;base64,{data["image/png"].strip()}"></figure>\n'
     elif "text/plain" in data:
         yield f"<pre class=said>{html.escape(data['text/plain'])}</pre>\n"

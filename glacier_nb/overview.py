@@ -114,9 +114,9 @@ def _map(found: Sequence[Outcome]) -> str:
 
 
 def _thumb(one: Outcome) -> str:
-    """A picture of what was found, or the region's outline."""
+    """A picture of what was found, or the region's outline; the row's name and numbers say it, so it has no words."""
     if sketches.PICTURE in one.files:
-        return f"<img alt='' loading=lazy src='{one.folder}/{sketches.PICTURE}'>"
+        return f"<img alt='' role=presentation loading=lazy src='{one.folder}/{sketches.PICTURE}'>"
     return sketches.outline(one.run.geometry)
 
 

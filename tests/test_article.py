@@ -1,6 +1,8 @@
 """A run notebook reads as a page: its words, figures and numbers, and none of what only a kernel can use."""
 
+import html
 import pathlib
+import re
 
 import nbformat
 import pytest
@@ -54,6 +56,23 @@ def test_noise_and_paths_are_left_out(ran, tmp_path):
 def test_a_notebook_without_figures_needs_no_script(tmp_path):
     book = v4.new_notebook(cells=[v4.new_markdown_cell("# Title\n\nWords.")])
     assert "<script" not in article.write(book, tmp_path / "b.html").read_text()
+
+
+def test_every_picture_has_words(tmp_path):
+    """Those given with it, else its own, else the heading above it: a type's name is none."""
+    told = [
+        ({"text/plain": "<IPython.core.display.Image object>"}, {"image/png": {"alt": 'Ice & "rock"'}}),
+        ({"text/plain": "Fronts of 2017"}, {}),
+        ({"text/plain": "<Figure size 640x480 with 1 Axes>"}, {}),
+        ({}, {}),
+    ]
+    shown = [v4.new_output("display_data", data | {"image/png": "iVBORw0KGgo="}, metadata=more) for data, more in told]
+    words, last = v4.new_markdown_cell("# Ice"), v4.new_markdown_cell("## One\n\nText.\n\n## The *fjord* in `b1`")
+    cells = [words, v4.new_code_cell("a", outputs=shown[3:]), last, v4.new_code_cell("b", outputs=shown)]
+    text = article.write(v4.new_notebook(cells=cells), tmp_path / "c.html").read_text()
+    found = [html.unescape(one) for one in re.findall(r'<img alt="([^"]*)"', text)]
+    assert found == ["Ice", 'Ice & "rock"', "Fronts of 2017", "The fjord in b1", "The fjord in b1"]
+    assert text.count("<img") == len(found)
 
 
 def test_what_only_this_machine_knows_is_taken_out():

@@ -47,10 +47,12 @@ def test_a_view_can_be_saved_twice(tmp_path):
 
 
 def test_index_holds_cards_in_their_groups(tmp_path):
+    (tmp_path / "one.png").write_bytes(b"drawn")
     entries = [
-        plots.Entry("One & all", "one.html", "Where?", numbers={"Area": "2 km²"}, group="Notebooks"),
+        plots.Entry("One & all", "one.html", "Where?", tmp_path / "one.png", {"Area": "2 km²"}, "Notebooks"),
         plots.Entry("Two", "two.html", group="Figures"),
     ]
     text = plots.index(entries, tmp_path / "index.html", "Demo", numbers={"Change": "−9 %"}).read_text()
     assert text.index("Notebooks") < text.index("One &amp; all") < text.index("Figures") < text.index("two.html")
     assert "2 km²" in text and "−9 %" in text and "<script" not in text
+    assert re.findall("<img[^>]*src=", text) == ["<img alt='' role=presentation src="]  # its words are the card's
