@@ -1,4 +1,4 @@
-"""How much of a cut outline's edge is ice margin and how much is the cut."""
+"""The edges of outlines: how much of a cut one is ice margin, and corners rounded off."""
 
 import numpy as np
 import shapely
@@ -33,3 +33,34 @@ def lengths(
     cut = rest & ~uncut
     found[cut] = shapely.length(shapely.intersection(lines[cut], ground[j[cut]]))
     return np.maximum(found, 0.0)
+
+
+def rounded(shapes: np.ndarray, rounds: int, step: float) -> np.ndarray:
+    """Polygons with their corners cut `rounds` times (Chaikin 1974, doi:10.1016/0146-664X(74)90028-8).
+
+    Sides longer than `step` (units of the map) are halved, thirded ... until they are not, so that long straight ones
+    stay. Each round puts a point at a quarter and at three quarters of every side and drops the corners: twice the
+    points, towards a quadratic B-spline. The line moves by a quarter of `step` at most; the corner between sides a and
+    b gives or takes |a x b| (1 - 4^-rounds) / 24 of area. Bodies that come to meet are one body: all are valid, none
+    overlaps another. Raises ValueError for negative `rounds`.
+
+    >>> square = np.array([shapely.box(0, 0, 1, 1)])
+    >>> [round(1 - float(shapely.area(rounded(square, n, 1.0)).sum()), 6) for n in (0, 1, 9)]
+    [0.0, 0.125, 0.166666]
+    """
+    if rounds < 0:
+        raise ValueError(f"smooth={rounds}: give how many times corners are cut, 1 to 3, or 0 to leave outlines be")
+    if not rounds or not len(shapes):
+        return shapes
+    bodies = shapely.segmentize(shapely.get_parts(shapes), step)
+    rings = ([_cut(shapely.get_coordinates(ring), rounds) for ring in shapely.get_rings(body)] for body in bodies)
+    cut = [shapely.Polygon(ring[0], ring[1:]) for ring in rings]
+    return shapely.get_parts(shapely.union_all(shapely.make_valid(cut, method="structure", keep_collapsed=False)))
+
+
+def _cut(ring: np.ndarray, rounds: int) -> np.ndarray:
+    for _ in range(rounds):
+        ahead = ring[1:]
+        ring = np.stack([3 * ring[:-1] + ahead, ring[:-1] + 3 * ahead], axis=1).reshape(-1, 2) / 4
+        ring = np.vstack([ring, ring[:1]])
+    return ring

@@ -102,6 +102,54 @@ def test_holes_and_islands_in_them():
     assert outer.disjoint(island) and found.is_valid.all()
 
 
+@pytest.mark.parametrize("hard", [False, True])
+@pytest.mark.parametrize("rounds", [1, 3])
+def test_outlines_are_smoothed_only_if_asked(hard, rounds):
+    """The area that cut corners give and take is exact: the sum of |a x b| (1 - 4^-rounds) / 24 over the corners."""
+    ice = disc(60.3) > 0 if hard else soft(np.minimum(disc(80), -disc(50)))
+    drawn = zones(glacier=ice, rock=1.0 - ice)
+    plain, off, on = (vectorize.outlines(drawn, **asked) for asked in ({}, {"smooth": 0}, {"smooth": rounds}))
+    assert plain.geom_equals_exact(off, 0).all() and (off.attrs["smooth"], off.attrs["smoothed_m2"]) == (0, 0.0)
+    body = shapely.segmentize(plain.geometry.item(), PIXEL)
+    bent = 0.0
+    for ring in shapely.get_rings(shapely.orient_polygons(body)):
+        side = np.diff(shapely.get_coordinates(ring), axis=0)
+        ahead = np.roll(side, -1, axis=0)
+        bent += (side[:, 0] * ahead[:, 1] - side[:, 1] * ahead[:, 0]).sum()  # of a left turn positive: area is lost
+    assert on.attrs["smooth"] == rounds and on.is_valid.all() and len(on) == 1
+    assert on.attrs["smoothed_m2"] == pytest.approx(-bent * (1 - 4.0**-rounds) / 24, abs=1e-3)
+    assert on.area.sum() - plain.area.sum() == pytest.approx(on.attrs["smoothed_m2"], abs=1e-3)
+    far = shapely.hausdorff_distance(on.boundary.item(), plain.boundary.item(), densify=0.25)
+    assert 0 < far <= PIXEL / 4
+    turns = [np.abs(_turns(frame.geometry.item())).max() for frame in (plain, on)]
+    assert turns[1] < turns[0]  # each corner becomes two, which share its turn
+
+
+def _turns(shape):
+    """Angles by which a polygon's margin turns, at each vertex."""
+    side = np.diff(shapely.get_coordinates(shapely.get_exterior_ring(shape)), axis=0)
+    along = np.arctan2(side[:, 1], side[:, 0])
+    return (np.diff(np.r_[along, along[0]]) + np.pi) % (2 * np.pi) - np.pi
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_smoothed_neighbours_share_their_divide_and_none_overlaps(seed):
+    drawn = zones(glacier=specks(seed), rock=~specks(seed))
+    basins = halves(97.3)
+    found = vectorize.outlines(drawn, basins, smooth=2, min_area=0).set_index("rgi_id")
+    whole = vectorize.outlines(drawn, smooth=2, min_area=0)
+    assert found.is_valid.all() and whole.is_valid.all()
+    west, east = found.geometry["a"], found.geometry["b"]
+    assert west.intersection(east).area == 0 and west.union(east).area == pytest.approx(whole.area.sum(), abs=1e-3)
+    divide = basins.geometry.iloc[0].intersection(basins.geometry.iloc[1])
+    shared = west.boundary.intersection(divide).length
+    assert shared == pytest.approx(east.boundary.intersection(divide).length) and shared > 10 * PIXEL
+    assert shared == pytest.approx(shapely.intersection(whole.union_all(), divide).length)
+    assert sum(whole.area) == pytest.approx(whole.union_all().area)  # bodies that met are one
+    with pytest.raises(ValueError, match="smooth=-1"):
+        vectorize.outlines(drawn, smooth=-1)
+
+
 def test_small_bodies_are_left_out():
     ice = np.maximum(soft(disc(40)), soft(disc(4, 10, 10)))  # the small one: 50 pixels
     assert len(vectorize.outlines(zones(glacier=ice, rock=1 - ice), min_area=6_000)) == 1
