@@ -82,6 +82,49 @@ def test_fronts_of_jakobshavn(root, data, tmp_path, monkeypatch):
     assert all(-12_500 < rows[-1]["position_m"] < -7_000 for rows in found["series"].values())
 
 
+@pytest.fixture(scope="module")
+def termini(root, data):
+    """The tables of fronts that others traced, as the command prints them."""
+    return run(root, "termini", "--folder", data)
+
+
+def test_159_fronts_by_every_method_agree_and_it_is_told_why_a_line_does_not(termini):
+    found = termini["moltke"]
+    pairs = {(one["method_a"], one["method_b"]): one for one in found["correlations"]}
+    assert found["n"] == 159 and found["used"] == {row.name: 159 for row in terminus.METHODS} and len(pairs) == 21
+    by_line = {pair: one["r"] for pair, one in pairs.items() if "centreline" in pair}
+    others = {pair: one["r"] for pair, one in pairs.items() if "centreline" not in pair}
+    assert pairs["box", "multi-centreline"]["r"] > 0.995
+    assert max(by_line.values()) < min(others.values())  # one place of an uneven front
+    lines = found["lines"]
+    assert 0.8 < lines["r_least"] < lines["r_most"] < pairs["box", "transects"]["r"]
+    assert lines["apart_m"] > 3 * lines["uncertainty_m"]  # the places differ, not the measuring
+    assert f"{lines['apart_m']:.0f} m" in found["why"] and "one place" in found["why"]
+
+
+def test_two_hundred_glaciers_of_greenland_and_the_ten_greatest_retreats(termini):
+    """Petermann, Hagen, Steensby, Alison, Jakobshavn, Ostenfeld, Ingia, Sortebrae, Kjer and Zachariae: tongues and
+    surges that the literature tells of."""
+    found = termini["greenland"]
+    assert found["rated"] == len(found["rates"]) >= 200 and all(one["n"] >= 2 for one in found["rates"])
+    assert found["rated"] + len(found["left_out"]) == found["glaciers"] and all(found["left_out"].values())
+    assert found["dated_by_range"] + found["dated_by_day"] == found["fronts"]
+    assert found["rated_of_both"] >= 150  # one series out of two schemas
+    assert found["retreated"] > 0.75 * found["rated"]
+    greatest = {int(one["rgi_id"].removeprefix("NSIDC-0642-")): one["change_m"] for one in found["retreats"]}
+    assert list(greatest) == [93, 105, 95, 35, 3, 98, 19, 139, 42, 107] and max(greatest.values()) < -5_000
+    assert greatest[3] == pytest.approx(-11_600, abs=200)  # over a box; 8.7 km along the fastest line
+
+
+def test_svalbard_glaciers_grew_shorter_by_what_was_published(termini):
+    """Along one line of 1936: within a fifth, but where the published line ran down another lobe of a wide front."""
+    rows = {(one["name"], one["from"]): one["ours_m"] / one["published_m"] for one in termini["svalbard"]}
+    assert len(rows) == 10
+    lobes = rows.pop(("Austre Brøggerbreen", 1936))
+    assert 1.5 < lobes < 2.5
+    assert all(0.8 < ratio < 1.25 for ratio in rows.values()), rows
+
+
 @pytest.mark.parametrize(("script", "option"), [("outlines", "--outlines"), ("fronts", "--fronts")])
 def test_a_file_that_is_not_there_is_one_line(root, tmp_path, script, option):
     more = ("--centreline", tmp_path / "no.gpkg", "--box-width", 100) if script == "fronts" else ()

@@ -310,38 +310,3 @@ def test_all_fronts_of_harald_moltke_through_every_method(data):
     wide = lines.pivot_table("position_m", "time", "offset_m").interpolate(limit_direction="both")
     alone = wide.corrwith(tables[0].set_index("time").position_m)
     assert alone.max() < found.r["box", "transects"] and wide.std(axis=1).median() > 3 * sure
-
-
-RIDGE = [(-44.8, 62.5), (-44.5, 63.5), (-45.0, 66.5), (-38.46, 72.58), (-42.3, 75.1), (-51.0, 77.45)]
-NORTH = [(-42.3, 75.1), (-40.0, 78.5)]  # lon, lat: South Dome, the saddle, Summit, NorthGRIP, NEEM; and to the north
-
-
-def test_two_hundred_termini_of_greenland_and_the_ten_greatest_retreats(data):
-    """The ice sheet's crest is the up-glacier reference; where flow runs along the coast it tells nothing."""
-    fronts = readers.measures(data / "measures_greenland_termini")
-    assert {"RADARSAT"} < set(fronts.sensor) and fronts.quality.isna().any() and fronts.quality.notna().any()
-    crest = gpd.GeoSeries([shapely.MultiLineString([RIDGE, NORTH])], crs=4326).to_crs(fronts.crs).item()
-    middle = fronts.dissolve("rgi_id").centroid
-    heads = gpd.GeoDataFrame(
-        {"rgi_id": middle.index},
-        geometry=shapely.get_point(shapely.shortest_line(crest, middle.to_numpy()), 0),
-        crs=fronts.crs,
-    )
-    boxes = terminus.draw_box(fronts, heads).set_index("rgi_id").geometry
-    corners = shapely.get_coordinates(boxes)[:, :].reshape(-1, 5, 2)
-    axis, seaward = corners[:, 2] - corners[:, 1], shapely.get_coordinates(middle.reindex(boxes.index)) - (
-        shapely.get_coordinates(heads.set_index("rgi_id").geometry.reindex(boxes.index)))  # fmt: skip
-    cosine = (axis * seaward).sum(axis=1) / np.linalg.norm(axis, axis=1) / np.linalg.norm(seaward, axis=1)
-    plain = boxes.index[cosine > 0.3]
-    fronts, boxes = fronts[fronts.rgi_id.isin(plain)], boxes[plain].reset_index()
-    found = terminus.positions(fronts, "box", box=boxes, upglacier=heads, pixel=20.0)
-    ends = found.dropna(subset="position_m").groupby("rgi_id")
-    assert ends.ngroups >= 200 and (ends.size() >= 2).all()
-    years = (ends.time.last() - ends.time.first()) / pd.Timedelta(days=365.25)
-    change, rate = ends.position_m.last(), ends.position_m.last() / years
-    assert rate.notna().all() and (change < 0).mean() > 0.75  # most retreated
-    greatest = change.nsmallest(10).index.str.removeprefix("NSIDC-0642-").astype(int).tolist()
-    # Petermann, Hagen, Steensby, Alison, Jakobshavn, Ostenfeld, Ingia, Sortebrae, Kjer and Zachariae: tongues and
-    # surges that the literature tells of
-    assert greatest == [93, 105, 95, 35, 3, 98, 19, 139, 42, 107]
-    assert change["NSIDC-0642-3"] == pytest.approx(-11_600, abs=200)  # over a box; 8.7 km along the fastest line
