@@ -62,17 +62,20 @@ class later:
 
 
 class Undrawn(TorchDispatchMode):
-    """No random numbers are drawn for tensors under it: for networks whose weights are then loaded, all of them.
+    """Zeros instead of random numbers for tensors under it: for networks whose weights are then loaded, all of them.
+
+    What lay in memory before would do but for torch's own draws of a truncated normal, which go on until all are
+    within its bounds.
 
     >>> with Undrawn():
-    ...     torch.zeros(2).uniform_(1, 2)
+    ...     torch.nn.init.trunc_normal_(torch.full((2,), 9.0))
     tensor([0., 0.])
     """
 
     def __torch_dispatch__(self, function, types, args=(), kwargs=None):
         """The call itself, but for those that draw."""
         if function in (torch.ops.aten.uniform_.default, torch.ops.aten.normal_.default):
-            return args[0]
+            return args[0].zero_()
         return function(*args, **(kwargs or {}))
 
 
