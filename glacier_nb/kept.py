@@ -39,7 +39,10 @@ class File:
         with self.lock:
             size = min(size, self.total - start) if self.total else size
             found, here = [], start
-            held = sorted((piece for piece in self.pieces if piece[0] < start + size and piece[1] > start), key=_first)
+            near = [piece for piece in self.pieces if piece[0] < start + size and piece[1] > start]
+            lost = [piece for piece in near if isinstance(piece[2], stored.Piece) and not piece[2].whole()]
+            self.pieces = [piece for piece in self.pieces if piece not in lost]
+            held = sorted((piece for piece in near if piece not in lost), key=_first)
             for piece in [*held, (start + size, start + size, None)]:
                 if piece[0] > here:
                     asked = ranges.apart(_fetch, self.uri, here, piece[0] - here, patience, tally)

@@ -1,9 +1,7 @@
 """Items to a lazy cube on one GeoBox, in physical units, with what is clear in it."""
 
-import concurrent.futures
 import datetime as dt
 import uuid
-import warnings
 from collections.abc import Iterable, Sequence
 
 import dask.array as da
@@ -13,9 +11,8 @@ import pystac
 import xarray as xr
 from odc.geo.geobox import GeoBox
 from scipy import ndimage
-from tqdm import tqdm
 
-from glacier_nb import ledger, reads, search, stacks
+from glacier_nb import ledger, reads, sanity, search, stacks
 from glacier_nb.providers import FOUND, Provider, provider_row
 from glacier_nb.scaling import Encoding, encodings
 from glacier_nb.sensors import Sensor, sensor_of
@@ -43,9 +40,10 @@ def cube(
     `item` holds their ids. `bands` defaults to all that the items have. Attrs: sensor, provider, collection, and
     `manifest` with the items and how each one's scale and offset were decided. Baselines may be mixed.
 
-    Nothing is read but, for Sentinel-2, an overview of one item per offset decision (of every item where the
-    provider's word is known to be unsafe), because its values must agree with the decision. Files of hosts that
-    want a signature are signed at each request: no token is in items, graph or logs.
+    Nothing is read but an overview of one item for each decision on scale and offset (of every item where the
+    provider's word is known to be unsafe), because its values must be physically possible; a warning and
+    `manifest["values"]` say where they are not. Files of hosts that want a signature are signed at each request: no
+    token is in items, graph or logs.
 
     A read is tried again as `patience` says (default: the environment's, see `reads.Patience`). One that fails for
     good raises `reads.ReadError`, which names item and asset. With missing="report" its window is no data instead,
@@ -87,7 +85,11 @@ def stack(
     extra = {band.name for band in row.bands if band.extra}
     names = [name for name in there if (bands is None and name not in extra) or name in (bands or ())]
     how = reads.How(uuid.uuid4().hex, patience or reads.Patience.here(), missing)
-    checks = _ask_values(items, row, known, source, how.patience)
+
+    def few(item: pystac.Item, name: str) -> np.ndarray:
+        return reads.overview(_plain(item, row, known[item.id], [name], source), name, dict(source.gdal), how.patience)
+
+    said = sanity.settle(items, row, known, names, few, missing)
     plain = [_plain(item, row, known[item.id], names, source) for item in items]
     wanted = {name: reads.of(asset) for item in plain for name, asset in item.assets.items()}
     masks = sorted(set(wanted) - set(names))
@@ -100,7 +102,7 @@ def stack(
         "provider": source.name,
         "collection": ", ".join(sorted({str(item.collection_id) for item in items})),
         ledger.KEY: how.cube,
-        "manifest": {"provider": source.name, "sensor": row.name, **_decisions(items, known, names), **checks},
+        "manifest": {"provider": source.name, "sensor": row.name, **_decisions(items, known, names), "values": said},
     }
     scenes = tuple(sorted(groups, key=lambda group: min(item.datetime for item in group)))
     return stacks.Stack(scenes, row, tuple(names), tuple(masks), geobox, wanted, dict(source.gdal), how, attrs)
@@ -219,49 +221,6 @@ def _day(item: pystac.Item, longitude: float, row: Sensor) -> tuple[dt.date, str
     """Solar day at a longitude; for radar also the orbit, since backscatter depends on the look."""
     day = (_moment(item) + dt.timedelta(hours=longitude / 15)).date()
     return day, str(item.properties.get("sat:relative_orbit", "")) if row.radar else ""
-
-
-def _ask_values(
-    items: list[pystac.Item], row: Sensor, known: dict, source: Provider, patience: reads.Patience
-) -> dict[str, str]:
-    """Let the values of Sentinel-2 items confirm the offset decision; changes `known` where the provider is unsafe.
-
-    With 1000 counts added, hardly a pixel lies below 700 (a reflectance of -0.03). Where many do, the provider has
-    already taken the offset off.
-    """
-    if not row.added:
-        return {}
-    asked = {}
-    for item in items:
-        name = next((n for n in ("swir22", "swir16", "red", *known[item.id]) if n in known[item.id]), None)
-        if name and known[item.id][name].offset < 0:
-            one = known[item.id][name]
-            asked.setdefault(item.id if one.doubtful else one.why, (item, name))
-
-    def low(task: tuple[pystac.Item, str]) -> float | None:
-        item, name = task
-        stored = reads.overview(
-            _plain(item, row, known[item.id], [name], source), name, dict(source.gdal), patience=patience
-        )
-        return float((stored < 700).mean()) if stored.size > 1000 else None
-
-    with concurrent.futures.ThreadPoolExecutor(8) as pool:
-        shares = list(tqdm(pool.map(low, asked.values()), "asking values", len(asked), delay=2, leave=False))
-    said = {}
-    for (item, name), share in zip(asked.values(), shares, strict=True):
-        one = known[item.id][name]
-        if share is None or share < 0.05:
-            said[item.id] = "too little seen to tell" if share is None else "values agree with the offset"
-        elif one.doubtful:
-            why = f"{one.why}, but {share:.0%} of the values lie below it: it was taken off already"
-            known[item.id] = {
-                key: Encoding(e.key, e.scale, 0.0, e.nodata, e.power, why) for key, e in known[item.id].items()
-            }
-            said[item.id] = "values contradict the provider"
-        else:
-            said[item.id] = "values contradict the baseline"
-            warnings.warn(f"{item.id}: {one.why}, yet {share:.0%} of {name} lies below it; look at it", stacklevel=3)
-    return {"values": said}
 
 
 def _decisions(items: list[pystac.Item], known: dict, names: list[str]) -> dict[str, dict]:

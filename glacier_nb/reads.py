@@ -18,6 +18,7 @@ import rasterio.warp
 from odc.geo.geobox import GeoBox
 from odc.geo.overlap import compute_reproject_roi
 from odc.loader import RasterBandMetadata, RasterGroupMetadata, RioDriver, RioReader
+from rasterio.windows import Window
 
 from glacier_nb import ledger, ranges, remote
 from glacier_nb.ledger import KEY, ReadError, ReadReport, report, settle
@@ -219,26 +220,32 @@ def address(href: str, collection: str | None, signed: tuple[str, ...] = ()) -> 
 
 
 def overview(
-    item: pystac.Item, name: str, gdal: dict[str, str], size: int = 256, patience: Patience | None = None
+    item: pystac.Item, name: str, gdal: dict[str, str], patience: Patience | None = None, size: int = 256
 ) -> np.ndarray:
     """Stored values of an asset at `size` pixels a side at most, no-data left out (1-D).
 
-    ReadError names item and asset.
+    Of a large file without overviews the middle, at full resolution. ReadError names item and asset.
     """
     held, patience = of(item.assets[name]), patience or Patience.here()
 
     def read(path: str) -> tuple:
         with rasterio.open(path) as src:
             shrink = max(1, -(-max(src.shape) // size))
-            stored = src.read(1, out_shape=tuple(-(-n // shrink) for n in src.shape))
-            return stored, held.nodata if src.nodata is None else src.nodata
+            shape, window = tuple(-(-n // shrink) for n in src.shape), None
+            if shrink > 8 and not src.overviews(held.index):
+                corner = [(n - min(n, size)) // 2 for n in src.shape]
+                shape = tuple(min(n, size) for n in src.shape)
+                window = Window(corner[1], corner[0], shape[1], shape[0])
+            stored = src.read(held.index, out_shape=shape, window=window)
+            return stored, src.nodata
 
     try:
         with rasterio.Env(**remote.settings(gdal, patience)):
             stored, nodata = remote.tried(item.assets[name].href, read, patience, ranges.Tally())
     except OSError as error:
         raise ReadError(failure(held.item, held.asset, error)) from None
-    return stored[stored != nodata] if nodata is not None else stored.ravel()
+    unseen = [value for value in (nodata, held.nodata) if value is not None]
+    return stored[~np.isin(stored, unseen)]
 
 
 def failure(item: str, asset: str, error: Exception) -> str:

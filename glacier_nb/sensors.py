@@ -21,6 +21,8 @@ class Band:
     """Number of the band in its file, from 1."""
     extra: bool = False
     """Read where it is asked for by name only."""
+    within: tuple[float, float] | None = None
+    """What nearly all of its physical values lie between, whatever the scene; None: nobody can tell (8-bit images)."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +62,19 @@ class Sensor:
     sunlit: bool = False
     """Whether the values are still to be divided by the sine of the sun's elevation (Landsat Level 1)."""
 
+    def band(self, name: str) -> Band:
+        """One of its bands; StopIteration where it has none of that name."""
+        return next(band for band in self.bands if band.name == name)
+
+
+REFLECTANCE = -0.03, 2.0
+"""A little noise below nothing; above one are slopes that face a low sun, and clouds."""
+LANDSAT = -0.1, 2.0
+"""Its atmospheric correction takes more away in shadow; Collection 1, whose scale was another, lies below."""
+POWER = 0.0, 100.0
+"""Not in decibels, which are negative."""
+HEIGHTS = -500.0, 9000.0
+
 
 def _each(names: tuple, **common) -> tuple[Band, ...]:
     """Bands of one kind: (name, key, ...) each."""
@@ -69,7 +84,7 @@ def _each(names: tuple, **common) -> tuple[Band, ...]:
 def _sentinel2(*names: tuple[str, str, int], extra: bool = False) -> tuple[Band, ...]:
     """Sentinel-2's keys: of its own, by common name, and with the resolution as Copernicus Data Space has them."""
     keys = ((name, code, name, f"{code}_{metres}m") for name, code, metres in names)
-    return _each(tuple(keys), scale=1e-4, nodata=0, extra=extra)
+    return _each(tuple(keys), scale=1e-4, nodata=0, extra=extra, within=REFLECTANCE)
 
 
 _S2 = (
@@ -79,7 +94,8 @@ _S2 = (
     # Earth Search numbers them, Planetary Computer has codes alone
     *_each((("rededge071", "B05", "rededge071", "rededge1", "B05_20m"),
             ("rededge075", "B06", "rededge075", "rededge2", "B06_20m"),
-            ("rededge078", "B07", "rededge078", "rededge3", "B07_20m")), scale=1e-4, nodata=0, extra=True),
+            ("rededge078", "B07", "rededge078", "rededge3", "B07_20m")), scale=1e-4, nodata=0, extra=True,
+            within=REFLECTANCE),
 )  # fmt: skip
 _OLI = (("blue", "blue"), ("green", "green"), ("red", "red"), ("nir", "nir08", "nir"), ("swir16", "swir16"),
         ("swir22", "swir22"))  # fmt: skip
@@ -93,7 +109,7 @@ _RGB = ("red", "green", "blue")
 
 
 def _heights(*keys: str, nodata: float | None) -> tuple[Band, ...]:
-    return (Band("elevation", keys, nodata=nodata, units="m", resampling="cubic"),)
+    return (Band("elevation", keys, nodata=nodata, units="m", resampling="cubic", within=HEIGHTS),)
 
 
 SENSORS = (
@@ -111,22 +127,24 @@ SENSORS = (
     ),
     Sensor(
         "landsat-c2-l2", "Landsat 4-9 Collection 2 Level 2: surface reflectance and temperature",
-        (*_each(_OLI, scale=2.75e-5, offset=-0.2, nodata=0),
-         Band("lwir11", ("lwir11", "lwir"), 0.00341802, 149.0, nodata=0, units="K"),
-         Band("coastal", ("coastal",), 2.75e-5, -0.2, nodata=0, extra=True)), 30,
+        (*_each(_OLI, scale=2.75e-5, offset=-0.2, nodata=0, within=LANDSAT),
+         Band("lwir11", ("lwir11", "lwir"), 0.00341802, 149.0, nodata=0, units="K", within=(170.0, 350.0)),
+         Band("coastal", ("coastal",), 2.75e-5, -0.2, nodata=0, extra=True, within=LANDSAT)), 30,
         masks=(_QA_PIXEL, _QA_RADSAT), collections=("landsat-c2l2-sr", "landsat-c2l2-st"),
         marks=(("landsat:correction", "L2SP"), ("landsat:correction", "L2SR")),
     ),
     Sensor(
         # without temperature: Level 1 stores radiance there, and Planck's law is no scale and offset
         "landsat-c2-l1", "Landsat 8-9 Collection 2 Level 1: top-of-atmosphere reflectance, with pan and cirrus",
-        _each((*_OLI, ("coastal", "coastal"), ("pan", "pan"), ("cirrus", "cirrus")), scale=2e-5, offset=-0.1, nodata=0),
+        _each((*_OLI, ("coastal", "coastal"), ("pan", "pan"), ("cirrus", "cirrus")), scale=2e-5, offset=-0.1, nodata=0,
+              within=LANDSAT),
         15, masks=(_QA_PIXEL, _QA_RADSAT), collections=("landsat-c2l1",),
         marks=(("landsat:correction", "L1TP"), ("landsat:correction", "L1GT")), sunlit=True,
     ),
     Sensor(
         "planetscope", "PlanetScope surface reflectance",
-        _each((("blue", "blue"), ("green", "green"), ("red", "red"), ("nir", "nir")), scale=1e-4, nodata=0), 3,
+        _each((("blue", "blue"), ("green", "green"), ("red", "red"), ("nir", "nir")), scale=1e-4, nodata=0,
+              within=REFLECTANCE), 3,
         masks=(Mask(("udm2", "ortho_udm2"), "uint8", values=(0,)),),  # its first band is 1 where the view is clear
         collections=("PSScene",),
     ),
@@ -142,17 +160,17 @@ SENSORS = (
     ),
     Sensor(
         "sentinel-1-rtc", "Sentinel-1 gamma0, radiometrically terrain corrected",
-        _each(_POLARISATIONS, nodata=-32768), 10, radar=True,
+        _each(_POLARISATIONS, nodata=-32768, within=POWER), 10, radar=True,
     ),
     Sensor(
         # 1 / sigmaNought of the product's lookup table, which is near 600 in mid-swath: sigma0 within about 1 dB
         "sentinel-1-grd", "Sentinel-1 ground range detected, sigma0 by the nominal calibration",
-        _each(_POLARISATIONS, scale=1 / 600, nodata=0), 10,
+        _each(_POLARISATIONS, scale=1 / 600, nodata=0, within=POWER), 10,
         marks=(("sar:product_type", "GRD"), ("product:type", "GRD")), power=2, radar=True, tied=True,
     ),
     Sensor(
         "coherence", "Interferometric coherence of two radar passes, 0 to 1",
-        (Band("coherence", ("coherence", "coh.*", "corr"), nodata=0),), 40,
+        (Band("coherence", ("coherence", "coh.*", "corr"), nodata=0, within=(0.0, 1.0)),), 40,
     ),
     Sensor(
         "cop-dem-glo-30", "Copernicus DEM, surface heights over EGM2008",
@@ -189,16 +207,18 @@ SENSORS = (
     ),
     Sensor(
         "hugonnet-dh-dt", "Elevation change rate of Hugonnet et al. 2021, doi:10.1038/s41586-021-03436-z",
-        _each((("dh_dt", "dhdt"), ("dh_dt_error", "dhdt_err")), nodata=-9999, units="m a-1"), 100,
+        _each((("dh_dt", "dhdt"), ("dh_dt_error", "dhdt_err")), nodata=-9999, units="m a-1", within=(-100.0, 100.0)),
+        100,
     ),
     Sensor(
         # along the axes of the file's own grid, on maps whose north is not the grid's a vector turns with it
         "its-live-velocity", "ITS_LIVE surface velocity, Gardner et al., doi:10.5067/6II6VW8LLWJ7",
-        _each((("velocity", "v"), ("velocity_x", "vx"), ("velocity_y", "vy")), nodata=-32767, units="m a-1"), 120,
+        _each((("velocity", "v"), ("velocity_x", "vx"), ("velocity_y", "vy")), nodata=-32767, units="m a-1",
+              within=(-25000.0, 25000.0)), 120,
     ),
     Sensor(
         "ice-thickness", "Ice thickness, as of Farinotti et al. 2019, doi:10.1038/s41561-019-0300-3",
-        (Band("thickness", ("thickness",), units="m"),), 25,
+        (Band("thickness", ("thickness",), units="m", within=(0.0, 4900.0)),), 25,
     ),
     Sensor(
         "dem", "Any other elevation item, metres", _heights("elevation", "dem", "data", nodata=-9999), 30,

@@ -1,4 +1,8 @@
-"""Fetched bytes in a folder, by address and version of their file: what a run without a network reads again."""
+"""Fetched bytes in a folder, each piece once under its own hash: what a run without a network reads again.
+
+`objects` holds the bytes, each file named by the SHA-256 of what is in it; `files` says which of them are which part of
+which version of a remote file.
+"""
 
 import contextlib
 import hashlib
@@ -13,7 +17,7 @@ from glacier_nb import ranges
 
 @dataclass(frozen=True)
 class Piece:
-    """Bytes in a file of the folder; asked for like what is on its way over the network."""
+    """Bytes in the folder; asked for like what is on its way over the network."""
 
     path: pathlib.Path
     start: int
@@ -24,23 +28,34 @@ class Piece:
         """It is here."""
         return True
 
+    def whole(self) -> bool:
+        """Whether the bytes are those that were kept; damaged ones are taken away."""
+        with contextlib.suppress(FileNotFoundError):
+            if hashlib.sha256(self.path.read_bytes()).hexdigest() == self.path.name:
+                return True
+            self.path.unlink()
+        return False
+
     def result(self) -> ranges.Part:
-        """The bytes. OSError where somebody took the file away."""
+        """The bytes. OSError where somebody took them away."""
         return ranges.Part(self.start, self.path.read_bytes(), self.total, self.version)
 
 
 def keep(folder: str, uri: str, part: ranges.Part) -> None:
     """Put bytes into the folder, whole or not at all; several processes may."""
-    place = _place(folder, uri, part.version)
-    place.mkdir(parents=True, exist_ok=True)
+    name, place = hashlib.sha256(part.body).hexdigest(), _place(folder, uri, part.version)
     facts = {"address": _plain(uri), "total": part.total, "version": part.version}
-    body = {"facts.json": json.dumps(facts).encode(), f"{part.start}-{part.start + len(part.body)}": part.body}
-    for name, content in body.items():
-        if not (place / name).exists():
-            handle, temporary = tempfile.mkstemp(dir=place, prefix=".")
+    for path, content in (
+        (_object(folder, name), part.body),
+        (place / "facts.json", json.dumps(facts).encode()),
+        (place / f"{part.start}-{part.start + len(part.body)}", name.encode()),
+    ):
+        if not path.exists():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".")
             with os.fdopen(handle, "wb") as file:
                 file.write(content)
-            os.replace(temporary, place / name)
+            os.replace(temporary, path)
 
 
 def newest(folder: str, uri: str) -> tuple[int, str | None]:
@@ -59,7 +74,9 @@ def pieces(folder: str, uri: str, version: str | None) -> list[tuple[int, int, P
         total = json.loads((place / "facts.json").read_text())["total"]
         for path in place.glob("[0-9]*-[0-9]*"):
             start, stop = map(int, path.name.split("-"))
-            found.append((start, stop, Piece(path, start, total, version)))
+            held = _object(folder, path.read_text())
+            if held.exists():
+                found.append((start, stop, Piece(held, start, total, version)))
     return found
 
 
@@ -69,6 +86,11 @@ def _plain(uri: str) -> str:
 
 
 def _place(folder: str, uri: str, version: str | None) -> pathlib.Path:
-    """Where the bytes of one version of a file lie."""
+    """Where it stands what one version of a file consists of."""
     address, mark = (hashlib.sha256(text.encode()).hexdigest() for text in (_plain(uri), str(version)))
-    return pathlib.Path(folder) / address[:32] / mark[:16]
+    return pathlib.Path(folder) / "files" / address[:32] / mark[:16]
+
+
+def _object(folder: str, name: str) -> pathlib.Path:
+    """Where the bytes of a hash are."""
+    return pathlib.Path(folder) / "objects" / name[:2] / name

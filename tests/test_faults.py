@@ -1,6 +1,7 @@
 """Against a server that fails on purpose a cube is complete or says what is missing, and no token is ever seen."""
 
 import dataclasses
+import hashlib
 import logging
 import pickle
 
@@ -304,6 +305,30 @@ def test_a_run_is_made_again_without_a_network(scenes, tmp_path):
         load.cube(moved, GRID, patience=away).swir22[0].compute()
     told = b"".join(path.read_bytes() for path in (tmp_path / "bytes").rglob("facts.json"))
     assert b"sig=" not in told and b"_B04.tif" in told
+
+
+def test_kept_bytes_lie_once_under_their_hash_and_damage_is_found(scenes, tmp_path):
+    folder, items, whole = scenes
+    here = dataclasses.replace(QUICK, folder=str(tmp_path / "bytes"))
+    with faults.files(folder, faults.Faults()) as address:
+        kept.forget()
+        assert same(load.cube(at(address, items), GRID, ["red"], patience=here).compute(), whole[["red"]])
+        objects = {path.name: path.read_bytes() for path in (tmp_path / "bytes" / "objects").rglob("?" * 64)}
+        assert objects and all(hashlib.sha256(body).hexdigest() == name for name, body in objects.items())
+    with faults.files(folder, faults.Faults()) as other:  # another address, the same bytes
+        kept.forget()
+        moved = at(other, items)
+        assert same(load.cube(moved, GRID, ["red"], patience=here).compute(), whole[["red"]])
+        assert {path.name for path in (tmp_path / "bytes" / "objects").rglob("?" * 64)} == set(objects)
+        for path in (tmp_path / "bytes" / "objects").rglob("?" * 64):
+            path.write_bytes(path.read_bytes()[:-1] + b"?")
+        kept.forget()
+        assert same(load.cube(moved, GRID, ["red"], patience=here).compute(), whole[["red"]])  # fetched again
+    for path in (tmp_path / "bytes" / "objects").rglob("?" * 64):
+        path.write_bytes(b"?" * path.stat().st_size)
+    kept.forget()
+    with pytest.raises(reads.ReadError, match=r"cannot read B04 of .*: offline, and bytes"):
+        load.cube(moved, GRID, ["red"], patience=dataclasses.replace(here, offline=True)).compute()
 
 
 def test_a_file_that_changed_is_read_anew(tmp_path):

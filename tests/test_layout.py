@@ -27,7 +27,7 @@ FLOORS = (
     {"plots"},
     {"datasets", "elevation", "features", "remote", "thinning"},
     {"attributes", "guards", "inventories", "reads", "systems"},
-    {"jobs", "regions", "resources", "rgi", "rockglaciers", "stacks"},
+    {"jobs", "regions", "resources", "rgi", "rockglaciers", "sanity", "stacks"},
     {"exports", "forward", "load"},
     {"plans", "products", "ranking", "summers", "workers"},
     {"location", "patches", "predict", "trials"},
