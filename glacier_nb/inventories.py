@@ -25,6 +25,12 @@ REGIONS = (
     "subantarctic_antarctic_islands",
 )  # fmt: skip
 """First-order regions of RGI 7.0, the first being 01."""
+REGIONS6 = (
+    "Alaska", "WesternCanadaUS", "ArcticCanadaNorth", "ArcticCanadaSouth", "GreenlandPeriphery", "Iceland", "Svalbard",
+    "Scandinavia", "RussianArctic", "NorthAsia", "CentralEurope", "CaucasusMiddleEast", "CentralAsia", "SouthAsiaWest",
+    "SouthAsiaEast", "LowLatitudes", "SouthernAndes", "NewZealand", "AntarcticSubantarctic",
+)  # fmt: skip
+"""The same as RGI 6.0 writes them."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +47,8 @@ class Inventory:
     """Address of its file, with {number} and {region} where there is one for each region; or of the page of all."""
     licence: str
     citation: str
+    regions: tuple[str, ...] = REGIONS
+    """How it writes the first-order regions, where `url` asks for one."""
     open: bool = False
     """Whether `url` is a file that anybody may fetch."""
     sha256: str = ""
@@ -59,8 +67,8 @@ INVENTORIES = (
     ),
     Inventory(
         "rgi6", "Randolph Glacier Inventory 6.0", r"RGI60-(\d\d)\.\d{5}", r"(\d\d)_rgi60_\w+\.(?:shp|gpkg|parquet|zip)",
-        "https://www.glims.org/RGI/rgi60_dl.html", "CC BY 4.0",
-        "RGI Consortium 2017, Randolph Glacier Inventory 6.0, doi:10.7265/4m1f-gd79",
+        "https://www.glims.org/RGI/rgi60_files/{number}_rgi60_{region}.zip", "CC BY 4.0",
+        "RGI Consortium 2017, Randolph Glacier Inventory 6.0, doi:10.7265/4m1f-gd79", regions=REGIONS6, open=True,
     ),
     Inventory(
         "glims", "Global Land Ice Measurements from Space", r"G\d{6}[EW]\d{5}[NS]",
@@ -92,11 +100,15 @@ def named(rgi_id: str) -> Inventory | None:
 def read(path: str | os.PathLike, bbox: tuple | None = None, rgi_id: str | None = None) -> gpd.GeoDataFrame:
     """Outlines of a file, or of every inventory file in a folder (of the region of `rgi_id`), as `readers.inventory`.
 
-    `path` may also name a row that anybody may fetch ("sgi2016"). Raises as `readers.inventory`; LookupError where
-    a folder has no inventory.
+    `path` may also name a row that anybody may fetch ("sgi2016"), with a first-order region where it has files of them
+    ("rgi6-11"; "rgi6" will do with `rgi_id`). Raises as `readers.inventory` and `fetch`; LookupError where a folder has
+    no inventory.
     """
-    row = next((row for row in INVENTORIES if row.name == str(path)), None)
-    path = fetch(row.name) if row is not None else readers.there(path)
+    if re.sub(r"-\d+$", "", str(path)) in {row.name for row in INVENTORIES}:
+        row = named(rgi_id) if rgi_id else None
+        path = fetch(f"{path}-{_number(row, rgi_id):02d}" if row and row.name == str(path) else str(path))
+    else:
+        path = readers.there(path)
     if path.is_dir():
         found = [_read(file, bbox, rgi_id) for file in _inside(path, rgi_id)]
         if not found:
@@ -118,7 +130,7 @@ def glacier(rgi_id: str, path: str | os.PathLike | None = None) -> gpd.GeoDataFr
     if found is None or found.empty:
         row = named(rgi_id)
         where = f"{pathlib.Path(folder).name}" if folder else "the samples"
-        how = f"get {row.title} from {_address(row, rgi_id)}" if row else "check the id"
+        how = f"get {row.title} from {_of_region(row, _number(row, rgi_id))}" if row else "check the id"
         raise LookupError(f"no glacier {rgi_id} in {where}: {how}, then give inventory= or set {FOLDER} to its folder")
     return found
 
@@ -126,27 +138,33 @@ def glacier(rgi_id: str, path: str | os.PathLike | None = None) -> gpd.GeoDataFr
 def fetch(name: str, sha256: str | None = None, folder: str | os.PathLike | None = None) -> pathlib.Path:
     """The file of an inventory that anybody may fetch, from `folder` (the user's cache) or, once, from its address.
 
-    It must have the hash of the row, `sha256`, or that of the first fetch, which is kept in `folder`/hashes.txt.
-    Raises LookupError (no such inventory, a login is asked for), ValueError (another hash), ConnectionError.
+    name: of a row, with the first-order region where its files are of regions: "sgi2016", "rgi6-11". The file must have
+    the hash of the row, `sha256`, or, since no publisher tells one, that of the first fetch, which is kept in
+    `folder`/hashes.txt. Raises LookupError (no such inventory or region, a login is asked for), ValueError (another
+    hash), ConnectionError.
     """
+    name, _, number = name.partition("-")
     row = next((row for row in INVENTORIES if row.name == name), None)
     if row is None or not row.open:
         openly = ", ".join(one.name for one in INVENTORIES if one.open)
         why = f"{row.title} is at {row.url.split('{')[0]} ({row.licence})" if row else f"no inventory {name!r}"
         raise LookupError(f"{why}: fetch it there and give its path; {openly} comes by name")
+    if "{" in row.url and not (number.isdecimal() and 1 <= int(number) <= len(row.regions)):
+        raise LookupError(f"{row.title} comes by region: give {name}-01 to {name}-{len(row.regions)}, not {number!r}")
+    url = _of_region(row, int(number or 0))
     folder = pathlib.Path(folder or pooch.os_cache("glacier_nb") / "inventories")
-    file = pathlib.PurePosixPath(urllib.parse.urlsplit(row.url).path).name
+    file = pathlib.PurePosixPath(urllib.parse.urlsplit(url).path).name
     kept = folder / "hashes.txt"
     known = dict(line.split() for line in kept.read_text().splitlines()) if kept.exists() else {}
     wanted = sha256 or row.sha256 or known.get(file)
     try:
-        path = pathlib.Path(pooch.retrieve(row.url, wanted and f"sha256:{wanted}", file, folder, progressbar=True))
+        path = pathlib.Path(pooch.retrieve(url, wanted and f"sha256:{wanted}", file, folder, progressbar=True))
     except requests.RequestException as error:
         raise ConnectionError(
-            f"{row.url} does not answer ({type(error).__name__}): fetch it by hand and give its path"
+            f"{url} does not answer ({type(error).__name__}): fetch it by hand and give its path"
         ) from None
     except ValueError:
-        raise ValueError(f"{file} from {row.url} has not the sha256 {wanted[:12]}...: look at what changed") from None
+        raise ValueError(f"{file} from {url} has not the sha256 {wanted[:12]}...: look at what changed") from None
     if not wanted:
         with provenance.whole(kept) as temporary:
             lines = {**known, file: pooch.file_hash(str(path), alg="sha256")}
@@ -185,8 +203,12 @@ def _sample(rgi_id: str, folder: str) -> gpd.GeoDataFrame | None:
     return None
 
 
-def _address(row: Inventory, rgi_id: str) -> str:
-    """Where the file of the id's region is."""
+def _number(row: Inventory, rgi_id: str) -> int:
+    """First-order region of an id of an inventory; 0 where its ids name none."""
     groups = re.fullmatch(row.ids, rgi_id).groups()
-    number = int(groups[0]) if groups else 0
-    return row.url.format(number=f"{number:02d}", region=REGIONS[(number - 1) % len(REGIONS)])
+    return int(groups[0]) if groups else 0
+
+
+def _of_region(row: Inventory, number: int) -> str:
+    """Address of the file of a region."""
+    return row.url.format(number=f"{number:02d}", region=row.regions[(number - 1) % len(row.regions)])

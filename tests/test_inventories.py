@@ -1,5 +1,6 @@
 """Inventories by name, folder and id, and everybody's columns under RGI 7.0's names."""
 
+import dataclasses
 import re
 
 import geopandas as gpd
@@ -108,12 +109,38 @@ def test_a_fetched_inventory_has_the_hash_of_the_first_time(tmp_path, monkeypatc
         inventories.fetch("own", folder=tmp_path / "fourth")
 
 
+def test_an_inventory_of_regions_comes_by_its_number_or_by_an_id(tmp_path, monkeypatch):
+    source = tmp_path / "source"
+    source.mkdir()
+    for name, found in (
+        ("11_rgi60_CentralEurope", "RGI60-11.00001"),
+        ("12_rgi60_CaucasusMiddleEast", "RGI60-12.00007"),
+    ):
+        table(source / f"{name}.gpkg", RGIId=found)
+    monkeypatch.setattr(pooch, "os_cache", lambda name: tmp_path / "kept")
+    monkeypatch.delenv(inventories.FOLDER, raising=False)
+    with serve.files(source) as address:
+        six = next(row for row in inventories.INVENTORIES if row.name == "rgi6")
+        assert six.url.format(number="11", region="x").endswith("/11_rgi60_x.zip") and len(set(six.regions)) == 19
+        moved = dataclasses.replace(six, url=f"{address}/{{number}}_rgi60_{{region}}.gpkg")
+        monkeypatch.setattr(inventories, "INVENTORIES", (moved,))
+        assert inventories.read("rgi6-12").rgi_id.tolist() == ["RGI60-12.00007"]
+        assert inventories.glacier("RGI60-11.00001", "rgi6").rgi_id.tolist() == ["RGI60-11.00001"]
+        for name in ("rgi6", "rgi6-20", "rgi6-0"):
+            with pytest.raises(LookupError, match="comes by region: give rgi6-01 to rgi6-19"):
+                inventories.read(name)
+    kept = (tmp_path / "kept" / "inventories" / "hashes.txt").read_text().splitlines()
+    assert [line.split()[0] for line in kept] == ["12_rgi60_CaucasusMiddleEast.gpkg", "11_rgi60_CentralEurope.gpkg"]
+    with pytest.raises(FileNotFoundError):
+        inventories.read(tmp_path / "rgi6-mine.gpkg")
+
+
 def test_what_asks_for_a_login_says_where_it_is():
     with pytest.raises(
         LookupError, match=r"Randolph Glacier Inventory 7\.0 is at https.*Earthdata login.*give its path"
     ):
         inventories.fetch("rgi7")
-    with pytest.raises(LookupError, match=r"no inventory 'rgi8'.*sgi2016 comes by name"):
+    with pytest.raises(LookupError, match=r"no inventory 'rgi8'.*rgi6, sgi2016 comes by name"):
         inventories.fetch("rgi8")
 
 
