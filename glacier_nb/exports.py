@@ -60,12 +60,13 @@ def oggm(
 ) -> list[str]:
     """A file whose rows `oggm.workflow.init_glacier_directories(geopandas.read_file(path))` takes as they are.
 
-    OGGM 1.6 (tried with 1.6.3) takes one polygon and one row a glacier, in lon/lat: RGI 6.0's columns where ids are
-    RGI60-..., else RGI 7.0's. `outlines`: of one date, in a projected CRS. A part that came loose is a row named after
-    its parent with _d02, _d03 ... by size; bodies under 0.01 km2 are left out. `region` and `inventory`: see
-    `rgi.full`, `rgi.table`. Returns what was changed or left out, a sentence each. ValueError: a glacier in several
-    rows, ids of both inventories, no region, a glacier across the antimeridian, GeoJSON (whose readers make src_date a
-    time, which OGGM does not take); and as `write`.
+    OGGM 1.6 (run with 1.6.3, down to its flowlines) takes one polygon and one row a glacier, in lon/lat: RGI 6.0's
+    columns where ids are RGI60-..., else RGI 7.0's. `outlines`: of one date, in a projected CRS. A part that came loose
+    is a row named after its parent with _d02, _d03 ... by size; bodies under 0.01 km2 are left out. `region` and
+    `inventory`: see `rgi.full`, `rgi.table`. Returns what was changed or left out, and what OGGM will do of its own, a
+    sentence each: it takes dates from 2020 on for 2019, and has divides for RGI's ids alone. ValueError: a glacier in
+    several rows, ids of both inventories, no region, a glacier across the antimeridian, GeoJSON (whose readers make
+    src_date a time, which OGGM does not take); and as `write`.
     """
     if not _format(path).texts:
         good = ", ".join(one.suffix for one in FORMATS if one.texts)
@@ -87,6 +88,10 @@ def oggm(
         both = bodies.rgi_id[old].iloc[0], bodies.rgi_id[~old].iloc[0]
         raise ValueError(f"{both[0]} and {both[1]} are of two inventories: write each by itself")
     found = rgi.full(rgi.table(bodies.to_crs("EPSG:4326"), inventory), region)
+    if not found.rgi_id.str.startswith("RGI").all():
+        said.append("ids are none of RGI's: set cfg.PARAMS['use_intersects'] = False, OGGM looks up divides by RGI's")
+    if len(late := found.src_date[found.src_date.astype(str).str[:4] >= "2020"]):
+        said.append(f"OGGM takes {late.iloc[0][:4]} for 2019, as every date from 2020 on")
     wide = found.bounds.maxx - found.bounds.minx > 180
     if wide.any():
         raise ValueError(f"{found.rgi_id[wide].iloc[0]} lies across the antimeridian: OGGM takes no such outline")

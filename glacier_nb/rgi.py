@@ -172,5 +172,5 @@ def _told(found: gpd.GeoDataFrame, inventory: gpd.GeoDataFrame | None) -> gpd.Ge
 
 def _number(values: pd.Series, unknown: str) -> pd.Series:
     """Numbers of regions, however a file wrote them, as two digits."""
-    numbers = pd.to_numeric(values, errors="coerce")
+    numbers = pd.to_numeric(values, errors="coerce").astype(object)  # text comes of it, of no rows too
     return numbers.map(lambda number: unknown if np.isnan(number) else f"{int(number):02d}")

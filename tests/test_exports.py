@@ -131,11 +131,13 @@ def test_a_failed_write_leaves_the_file_that_stood_there(mapped, tmp_path, monke
     assert (tmp_path / "a.gpkg").read_bytes() == before and len(list(tmp_path.iterdir())) == 1
 
 
-def test_nothing_mapped_is_an_empty_file_with_its_columns(mapped, tmp_path):
+def test_nothing_mapped_is_an_empty_file_with_its_columns(mapped, inventory, tmp_path):
     for row in exports.FORMATS:
         exports.write(mapped.iloc[:0], tmp_path / f"none{row.suffix}")
         assert len(read(tmp_path / f"none{row.suffix}")) == 0
     assert "parent_rgi_id" in read(tmp_path / "none.parquet")
+    assert exports.oggm(inventory.to_crs(CRS).iloc[:0], tmp_path / "none7.gpkg") == []
+    assert len(read(tmp_path / "none7.gpkg")) == 0
 
 
 def test_geojson_is_cut_at_the_antimeridian(tmp_path):
@@ -186,7 +188,8 @@ def test_oggm_takes_rgi_7_rows_as_they_are(mapped, inventory, data, tmp_path):
     assert hef.glac_name == loose.glac_name == "Hintereisferner"
     assert hef.area_km2 == pytest.approx(7.96, rel=1e-3) and loose.area_km2 == pytest.approx(0.5, rel=1e-3)
     assert len(hef.geometry.interiors) == 1
-    assert len(said) == 2 and "0.03% of the ice" in said[0] and "1 parts" in said[1]  # 0.0025 of 9.46 km2
+    assert len(said) == 3 and "0.03% of the ice" in said[0] and "1 parts" in said[1]  # 0.0025 of 9.46 km2
+    assert "2020 for 2019" in said[2]  # rgi_date of OGGM 1.6.3 from 2020 on
 
 
 def test_oggm_takes_rgi_6_rows_as_they_are(data, tmp_path):
@@ -220,7 +223,8 @@ def test_oggm_refuses_what_it_could_not_run(mapped, tmp_path):
     with pytest.raises(ValueError, match=r"dates as text.*\.gpkg"):
         exports.oggm(mapped, tmp_path / "a.geojson")
     assert list(tmp_path.iterdir()) == []
-    exports.oggm(placed, tmp_path / "a.gpkg", region="11")
+    said = exports.oggm(placed.assign(time=pd.Timestamp("2018-08-30")), tmp_path / "a.gpkg", region="11")
+    assert len(said) == 3 and "use_intersects" in said[2]  # OGGM 1.6.3 would ask RGI's divides for these ids
     found = gpd.read_file(tmp_path / "a.gpkg")
     assert kinds(found, OGGM7) and set(found.o2region) == {"11-00"}
 
