@@ -20,21 +20,27 @@ class Publication:
 
 _ZIP = "PyTorch checkpoint (.pth, .ckpt)"
 _MIT = "MIT (code; weights not told)"
+_NONE = "none told: ask the authors before you share what it maps"
 
 PUBLISHED = (
     Publication("calfin", "github.com/daniel-cheng/CALFIN", "Keras HDF5", _MIT),
     Publication("loebel2022", "github.com/eloebel/glacier-front-extraction", "Keras HDF5", _MIT),
-    Publication("zhang2021", "github.com/enzezhang/FrontDL3", _ZIP, "not told"),
-    Publication("autoterm", "github.com/enzezhang/AutoTerm", _ZIP, "not told"),
+    Publication("zhang2021", "github.com/enzezhang/FrontDL3", _ZIP, _NONE),
+    Publication("autoterm", "github.com/enzezhang/AutoTerm", _ZIP, _NONE),
     Publication("hed_unet_hh_hv", "github.com/khdlr/HED-UNet", _ZIP, _MIT),
     Publication("caffe_zones", "github.com/Nora-Go/Calving_Fronts_and_Where_to_Find_Them", _ZIP, _MIT),
     Publication("caffe_fronts", "github.com/Nora-Go/Calving_Fronts_and_Where_to_Find_Them", _ZIP, _MIT),
-    Publication("cobra", "github.com/khdlr/COBRA", "JAX arrays, to be saved as safetensors under their names", _MIT),
+    Publication(
+        "cobra",
+        "github.com/khdlr/COBRA",
+        "a pickle of JAX arrays, which its own code must save as safetensors under their names",
+        _MIT,
+    ),
     Publication("amd_hooknet", "github.com/RiverNA/AMD-HookNet", _ZIP, _MIT),
     Publication("hookformer", "github.com/RiverNA/HookFormer", _ZIP, _MIT),
     Publication("amd_hooknet_pp", "github.com/RiverNA/AMD-HookNet-plus", _ZIP, _MIT),
-    Publication("diaconu2023", "github.com/dcodrut/glacier_mapping_alps_tccml", _ZIP, "not told"),
-    Publication("dl4gam", "github.com/dcodrut/dl4gam_alps", _ZIP, "not told"),
+    Publication("diaconu2023", "github.com/dcodrut/glacier_mapping_alps_tccml", _ZIP, _MIT),
+    Publication("dl4gam", "huggingface.co/dcodrut/dl4gam_alps", _ZIP, _MIT),
 )
 """In the order of `systems.SYSTEMS`."""
 
