@@ -74,20 +74,34 @@ def zones(system: str | System, path: Paths, samples: Sequence[Sample], cleaned:
     return {"iou": dict(zip(system.zones, iou, strict=True)), area: errors}
 
 
-def ice(system: str | System, path: Paths | None, samples: Sequence[Sample], cleaned: bool = False) -> pd.DataFrame:
+def ice(
+    system: str | System, path: Paths | None, samples: Sequence[Sample], cleaned: bool = False, side: int = 0
+) -> pd.DataFrame:
     """How weights map the ice of whole scenes, bare and covered together, a row a sample.
 
     Columns: name, missed (bool: no ice was mapped), one_less_iou, area_error_percent. path: None for a system that has
-    nothing to learn. Only pixels `within` and with a known truth count.
+    nothing to learn. Only pixels `within` and with a known truth count. attrs, with `side`: those of `of_blocks` over
+    squares of so many pixels, for samples of one grid. ValueError: they are of several.
     """
-    system, rows = systems.find(system), []
+    system, rows, shares = systems.find(system), [], []
+    if side and len({sample.truth.shape for sample in samples}) > 1:
+        raise ValueError("samples of several grids have no blocks of ground in common: score them without side=")
     kinds = [number for number, zone in enumerate(system.zones) if zone in clean.ICE]
     for sample in samples:
         chance, truth = chances(system, path, sample, cleaned), np.asarray(sample.truth)
         seen = known(sample, chance)
         guess, true = (np.isin(zones[seen], kinds) for zones in (chance.argmax(axis=0), truth))
         rows.append(of_ice(sample.name, guess, true))
-    return pd.DataFrame(rows)
+        if side:
+            high, wide = (-(-length // side) for length in truth.shape)
+            row, column = (place // side for place in np.nonzero(seen))
+            counted = (guess & true, guess | true, np.ones(len(guess)))
+            shares.append([np.bincount(row * wide + column, kind, high * wide) for kind in counted])
+    table = pd.DataFrame(rows)
+    if side:
+        both, either, pixels = np.stack(shares, axis=1)
+        table.attrs = of_blocks(both[:, pixels.any(axis=0)], either[:, pixels.any(axis=0)])
+    return table
 
 
 def of_ice(name: str, guess: np.ndarray, true: np.ndarray) -> dict:
@@ -102,6 +116,25 @@ def of_ice(name: str, guess: np.ndarray, true: np.ndarray) -> dict:
         "one_less_iou": 1 - metrics.iou(guess, true),
         "area_error_percent": metrics.area_error(guess, true),
     }
+
+
+def of_blocks(both: np.ndarray, either: np.ndarray, draws: int = 2000) -> dict[str, float]:
+    """IoU as the mean over samples, and its 95 % interval by bootstrap over blocks of ground: iou, low, high, blocks.
+
+    both, either: (sample, block), pixels in both maps and in one at least. Pixels beside each other err alike, and so
+    do summers of one ground: whole blocks are drawn, with replacement and the same in all samples (Lahiri 2003,
+    Resampling Methods for Dependent Data, ch. 12). It is of the ground: what other ground like this would give to the
+    same weights. low and high are NaN of fewer than two blocks.
+
+    >>> of_blocks(np.full((2, 9), 3), np.full((2, 9), 4))
+    {'iou': 0.75, 'low': 0.75, 'high': 0.75, 'blocks': 9}
+    """
+    count = both.shape[1]
+    drawn = np.random.default_rng(0).multinomial(count, np.full(count, 1 / count), draws).T
+    found = np.ma.divide(both @ drawn, either @ drawn).mean(axis=0).compressed()  # masked where there is no ice
+    iou = float(np.ma.filled(np.ma.divide(both.sum(axis=1), either.sum(axis=1)).mean(), np.nan))
+    low, high = np.quantile(found, (0.025, 0.975)).tolist() if count > 1 and len(found) else (np.nan, np.nan)
+    return {"iou": iou, "low": low, "high": high, "blocks": count}
 
 
 def without(

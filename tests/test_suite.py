@@ -61,9 +61,9 @@ def test_training_leaves_weights_that_know_what_they_learnt_from(ran):
     assert row.card["split"] == split.sha256 and row.card["fold"] == 0 and 0 not in row.card["learnt_from"]
     scores = pd.read_csv(folder / "scores.csv").set_index("system")
     assert scores.index.tolist() == [name, "ndsi"]
-    assert 0.2 < scores.iou[name] <= 1 and answer(ran, "06_train_a_system")["answer"]["iou"] == pytest.approx(
-        scores.iou[name]
-    )
+    told = answer(ran, "06_train_a_system")["answer"]
+    assert 0.2 < scores.iou[name] <= 1 and told["iou"] == pytest.approx(scores.iou[name])
+    assert told["iou_lower"] < told["iou"] < told["iou_upper"] and told["blocks"] > 1
 
 
 def test_comparison_scores_all_on_the_same_ground(ran):
@@ -87,6 +87,12 @@ def test_the_rock_glacier_is_found_again_in_both_summers(ran):
     found = gpd.read_parquet(ran / "08_rock_glaciers" / "rock_glaciers.parquet")
     assert (found.found_in <= found.seen_in).all() and (found.seen_in <= 2).all() and found.zmin_m.notna().all()
     assert sums["area_m2"] == pytest.approx(found.area_m2.sum()) and found.found_in.iloc[0] == 2
+
+
+@pytest.mark.parametrize("page", ["06_train_a_system/training.html", "08_rock_glaciers/rock_glaciers.html"])
+def test_numbers_stand_beside_every_plot(ran, page):
+    text = (ran / page).read_text()
+    assert text.count("<table class=numbers") == text.count("<figure") > 1
 
 
 @pytest.mark.browser
