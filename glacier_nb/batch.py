@@ -13,7 +13,7 @@ import psutil
 from papermill.exceptions import PapermillExecutionError
 from tqdm import tqdm
 
-from glacier_nb import article, cluster, provenance
+from glacier_nb import article, cluster, provenance, regions
 
 HERE = pathlib.Path(__file__).resolve().parent
 NOTEBOOKS = next(p for p in (HERE / "notebooks", HERE.parent / "notebooks") if p.exists() or p.parent == HERE.parent)
@@ -21,11 +21,6 @@ NOTEBOOKS = next(p for p in (HERE / "notebooks", HERE.parent / "notebooks") if p
 
 TOUR = ("00_start_here", "01_explore_region", "02_map_outlines", "03_area_change", "04_calving_fronts")
 """The notebooks in reading order."""
-
-
-class Nothing(RuntimeError):
-    """A notebook found nothing to show (its LookupError): others, on the same place, may."""
-
 
 KINDS = {"str": str, "int": int, "float": (int, float), "list": list, "bool": bool}
 
@@ -59,8 +54,8 @@ def notebook(name: str, parameters: dict, out: pathlib.Path, progress: bool = Tr
     """Run one notebook; leaves `out/<name>.ipynb` and `out/<name>.html`, both whole or not at all.
 
     Returns {"notebook", "seconds", "first_map_seconds" (None where no cell is tagged first-map)}.
-    Raises RuntimeError with the notebook's own error in one line (Nothing: it found nothing to show); the run up to
-    the error stays in `out/<name>.failed.ipynb` to look at.
+    Raises RuntimeError with the notebook's own error in one line, regions.Nothing where that is the notebook's; the
+    run up to the error stays in `out/<name>.failed.ipynb` to look at.
     """
     path = find(name)
     check(path, parameters)
@@ -78,7 +73,7 @@ def notebook(name: str, parameters: dict, out: pathlib.Path, progress: bool = Tr
             extra_arguments=["--log-level=ERROR"],  # the kernel's own advice on transport is not the reader's concern
         )
     except PapermillExecutionError as error:
-        kind = Nothing if error.ename == "LookupError" else RuntimeError
+        kind = regions.Nothing if error.ename == regions.Nothing.__name__ else RuntimeError
         raise kind(f"{path.stem}: {error.ename}: {article.line(str(error.evalue))} (see {failed})") from None
     seconds = time.time() - start
     article.tidy(ran)
@@ -104,8 +99,8 @@ def tour(names: Sequence[str], parameters: dict, out: pathlib.Path, workers: int
     """Run notebooks one after another on one Dask cluster, each with `out/<name>` as its folder of products.
 
     Returns one report per notebook, as `notebook` gives it. Parameters are checked for all before the first run.
-    One after the first that finds nothing to show, as where no glacier ends in water, is reported by "nothing", why,
-    and the others run all the same.
+    One after the first that finds nothing to show (regions.Nothing), as where no glacier ends in water, is reported by
+    "nothing", why, and the others run all the same. Any other error, also a LookupError of a wrong name, is raised.
     """
     for name in names:
         check(find(name), parameters)
@@ -116,7 +111,7 @@ def tour(names: Sequence[str], parameters: dict, out: pathlib.Path, workers: int
         for name in tqdm(names, desc="notebooks", unit="notebook"):
             try:
                 reports.append(notebook(name, {**shared, "out": str(out / name)}, out, progress=False))
-            except Nothing as why:
+            except regions.Nothing as why:
                 if not reports:
                     raise
                 reports.append({"notebook": name, "nothing": str(why)})

@@ -31,9 +31,13 @@ AROUND = 5000.0
 
 _NUMBER = r"[+-]?\d+\.?\d*"
 
-__all__ = ("PLACES", "POLAR", "Region", "geobox", "inventory", "metric", "place")
+__all__ = ("PLACES", "POLAR", "Nothing", "Region", "geobox", "inventory", "metric", "place")
 
 _INVENTORIES = ("rgi7-hintereisferner", "rgi6-everest", "rgi6-high-mountain-asia", "rgi6-exploradores", "rgi6-columbia")
+
+
+class Nothing(LookupError):
+    """A place has none of what was looked for, as no ice or no glacier that ends in water: an answer, not a mistake."""
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ import time
 import nbformat
 import pytest
 
-from glacier_nb import batch, cluster
+from glacier_nb import batch, cluster, regions
 
 
 @pytest.fixture
@@ -62,27 +62,43 @@ def test_a_failed_run_says_why_in_one_line(write, tmp_path):
 
 def test_one_that_finds_nothing_stops_no_other(write, tmp_path):
     good, other = (str(write("print(region, client)", name)) for name in ("good", "other"))
-    none = str(write("raise LookupError('no front in Aletsch')", "none"))
+    none = str(write("from glacier_nb import regions\nraise regions.Nothing('no front in Aletsch')", "none"))
     found = batch.tour([good, none, other], {"region": "Aletsch"}, tmp_path / "out")
     assert [report["notebook"] for report in found] == ["good", none, "other"]
-    assert found[1]["nothing"].startswith("none: LookupError: no front in Aletsch")
+    assert found[1]["nothing"].startswith("none: Nothing: no front in Aletsch")
     left = {path.name for path in (tmp_path / "out").iterdir()}
     assert left == {"good.ipynb", "good.html", "none.failed.ipynb", "other.ipynb", "other.html"}
 
 
 @pytest.mark.parametrize("names", [("none", "good"), ("good", "wrong")])
 def test_a_place_without_anything_or_another_error_stops_the_tour(write, tmp_path, names):
-    codes = {"good": "1", "none": "raise LookupError('no scene')", "wrong": "raise ValueError('years')"}
+    codes = {
+        "good": "1",
+        "none": "from glacier_nb import regions\nraise regions.Nothing('no ice')",
+        "wrong": "from glacier_nb import search\nsearch.scenes([7, 46, 8, 47], 2020, 'sentinel-9')",
+    }
     books = [str(write(codes[name], name)) for name in (*names, "good")]
-    with pytest.raises(RuntimeError, match=r"none: LookupError: no scene|wrong: ValueError: years"):
+    kind, said = {
+        "none": (regions.Nothing, "none: Nothing: no ice"),
+        "good": (RuntimeError, "wrong: LookupError: no sensor 'sentinel-9'"),  # a name that nobody knows is a mistake
+    }[names[0]]
+    with pytest.raises(kind, match=said):
         batch.tour(books, {}, tmp_path / "out")
     assert not (tmp_path / "out" / "good.html").exists() or names[0] == "good"
 
 
-def test_a_place_without_ice_is_refused_in_one_line(region, tmp_path):
+@pytest.mark.parametrize(
+    ("name", "more", "said"),
+    [
+        ("00_start_here", {}, "no ice in .* by NDSI in 2025: take a region with glaciers"),
+        ("02_map_outlines", {"inventory": ""}, "no ice in .* by extent-demo in 2025: take another system"),
+        ("03_area_change", {"inventory": "", "years": [2025]}, r"no ice in .* by extent-demo in .2025.: take another"),
+    ],
+)
+def test_a_place_without_ice_is_refused_in_one_line(region, tmp_path, name, more, said):
     rock = "-38.3189,66.1742,-38.3100,66.1778"  # 400 m of mountain in the embedded region
-    with pytest.raises(batch.Nothing, match=r"no ice in .* by NDSI in 2025: take a region with glaciers"):
-        batch.notebook("00_start_here", {"region": rock, "out": str(tmp_path / "made")}, tmp_path, progress=False)
+    with pytest.raises(regions.Nothing, match=said):
+        batch.notebook(name, {"region": rock, "out": str(tmp_path / "made"), **more}, tmp_path, progress=False)
     assert not list((tmp_path / "made").glob("*.html"))
 
 
