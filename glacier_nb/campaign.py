@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 
+import distributed.system
 import nbformat
 import psutil
 from tqdm import tqdm
@@ -63,8 +64,9 @@ def run(
 
 
 def here() -> int:
-    """Kernels at a time that this machine has cores and memory for."""
-    return max(1, min(cluster.cores(), psutil.virtual_memory().available // KERNEL))
+    """Kernels at a time that this machine, or the container that this runs in, has cores and memory for."""
+    memory = min(psutil.virtual_memory().available, distributed.system.memory_limit())  # that of the cgroup too
+    return max(1, min(cluster.cores(), memory // KERNEL))
 
 
 def _all(

@@ -6,12 +6,14 @@ import signal
 import subprocess
 import sys
 import time
+import types
 
+import distributed.system
 import lightbook
 import psutil
 import pytest
 
-from glacier_nb import __main__, campaign, kernels, outcomes, runs
+from glacier_nb import __main__, campaign, cluster, kernels, outcomes, runs
 
 CLUSTERED = """import json, os, pathlib, time, distributed
 
@@ -147,6 +149,20 @@ def test_one_batch_at_a_time_of_one_notebook(tmp_path):
         lightbook.batch(tmp_path, [""])
     with pytest.raises(ValueError, match="0 kernels at a time: give at least 1"):
         lightbook.batch(tmp_path, [""], jobs=0)
+
+
+@pytest.mark.parametrize("name", ["memory.max", "memory/memory.limit_in_bytes"])
+@pytest.mark.parametrize(("text", "most"), [("6442450944", 3), ("1000000000", 1), ("max", 4), (str(2**63 - 4096), 4)])
+def test_a_container_s_memory_bounds_the_kernels(monkeypatch, tmp_path, name, text, most):
+    """Cgroup 2 and cgroup 1, on a machine of 16 cores with room for four kernels."""
+    (tmp_path / "memory").mkdir()
+    (tmp_path / name).write_text(text)
+    there = {f"/sys/fs/cgroup/{name}": tmp_path / name}
+    monkeypatch.setattr(distributed.system, "open", lambda path: there[path].open(), raising=False)
+    machine = types.SimpleNamespace(available=4 * campaign.KERNEL, total=10**12)
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: machine)
+    monkeypatch.setattr(cluster, "cores", lambda: 16)
+    assert campaign.here() == most
 
 
 @pytest.mark.parametrize(("line", "says"), [("sead: 3", "no parameter 'sead'"), ("seed: x", "seed='x' is no int")])
