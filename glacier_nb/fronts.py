@@ -1,13 +1,52 @@
-"""Calving fronts of a scene: predicted by a system, traced the way its paper traces them."""
+"""Calving fronts of a scene: predicted by a system, traced the way its paper traces them or by another method."""
 
+import dataclasses
 import inspect
+from collections.abc import Callable
 
 import distributed
 import geopandas as gpd
 import xarray as xr
 
-from glacier_nb import predict, systems, vectorize
+from glacier_nb import predict, systems, tracing, vectorize
 from glacier_nb.systems import System
+
+
+@dataclasses.dataclass(frozen=True)
+class Method:
+    """A way to draw a front; METHODS holds all. `trace` takes zones or a front map, as its first argument is called."""
+
+    name: str
+    citation: str
+    trace: Callable[..., gpd.GeoDataFrame]
+
+
+METHODS = (
+    Method("zone boundary", "between ice and water, sub-pixel, ended on rock", vectorize.fronts),
+    Method("minimum-cost path", "Mohajerani et al. 2019, doi:10.3390/rs11010074", tracing.minimum_cost),
+    Method("spanning tree", "Cheng et al. 2021, doi:10.5194/tc-15-1663-2021", tracing.spanning_tree),
+    Method("skeleton", "Gourmelon et al. 2022, doi:10.5194/essd-14-4287-2022", tracing.ridge),
+    Method("contour vertices", "Heidler et al. 2023, arXiv:2307.03461", tracing.vertices),
+    Method("glacier edge", "Zhang et al. 2019, doi:10.5194/tc-13-1729-2019", tracing.boundary),
+    Method("water edge", "Gourmelon et al. 2022, doi:10.5194/essd-14-4287-2022", tracing.water_edge),
+    Method("longest contour", "Loebel et al. 2024, doi:10.5194/tc-18-3315-2024", tracing.contour),
+    Method("coastline", "Baumhoer et al. 2019, doi:10.3390/rs11212529", tracing.coastline),
+)
+"""How the literature draws fronts, by name; options and what each needs stand with its function."""
+
+
+def find(name: str) -> Method:
+    """A row of METHODS; ValueError lists the names.
+
+    >>> find("skeleton").trace.__name__
+    'ridge'
+    """
+    row = {row.name: row for row in METHODS}.get(name)
+    if row is None:
+        raise ValueError(
+            f"method={name!r}: one of {', '.join(row.name for row in METHODS)}, or none for the system's own"
+        )
+    return row
 
 
 def mapped(
@@ -18,17 +57,18 @@ def mapped(
     divides: gpd.GeoDataFrame | None = None,
     walls: gpd.GeoDataFrame | None = None,
     land: gpd.GeoDataFrame | xr.DataArray | None = None,
+    method: str = "",
     **options,
 ) -> tuple[gpd.GeoDataFrame, xr.DataArray]:
     """Fronts, one row a glacier (see `vectorize.fronts` for the columns), and what they were traced on.
 
-    That is the front's probability (y, x) where the system's tracer asks for it, else the zones (zone, y, x). A row
-    without a tracer of its own (`System.trace`) is traced by `vectorize.fronts`. divides, walls (a fjord's, as lines)
-    and land (what stands on rock) go to the tracers that use them. features, weights, client, options and errors as in
-    `predict.zones`.
+    That is the front's probability (y, x) where the tracer asks for it, else the zones (zone, y, x). `method`, one of
+    METHODS, draws them as another paper does; without, the row's own tracer (`System.trace`), or `vectorize.fronts`
+    where it has none. divides, walls (a fjord's, as lines) and land (what stands on rock) go to the tracers that use
+    them. features, weights, client, options and errors as in `predict.zones`; ValueError for an unknown method.
     """
     row = systems.find(system)
-    trace, how = row.trace or (vectorize.fronts, {})
+    trace, how = (find(method).trace, {}) if method else row.trace or (vectorize.fronts, {})
     takes = list(inspect.signature(trace).parameters)
     ask = predict.front if takes[0] == "front" else predict.zones
     layer = ask(features, row, weights, client, **options)

@@ -239,7 +239,7 @@ ROWS = (
             symmetries=TURNED,
             augment=((augment.rotated, 1.0, {"most": 15.0}),),
         ),
-        trace=(tracing.ridge, {"threshold": 0.5, "min_length": 0.0}),
+        trace=(tracing.vertices, {"threshold": 0.5}),
         departs="which of CALFIN's channels was not read: the first; patches are not chosen"
         " for one front each; ten Monte-Carlo passes drop half of the features, as in training, not a"
         " fifth, and only where asked for; the maps are drawn from the vertices, and a window without a front shows one"

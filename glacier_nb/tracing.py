@@ -19,7 +19,7 @@ from odc.geo.geobox import GeoBox
 from scipy import ndimage
 from skimage.morphology import skeletonize
 
-from glacier_nb import clean, paths, vectorize
+from glacier_nb import clean, paths, sides, vectorize
 from glacier_nb.crs import metres
 
 
@@ -42,11 +42,11 @@ def minimum_cost(
     front, geobox = front.compute(), front.odc.geobox
     metres(geobox)
     cost, shapes, names = 1 - front.values.astype(float), [], []
-    for name, sides in _pairs(walls, geobox) if walls is not None else [("", None)]:
-        if sides is None:
+    for name, two in sides.pairs(walls, geobox) if walls is not None else [("", None)]:
+        if two is None:
             path = paths.minimum_cost(cost, margin)
         else:
-            path = paths.cheapest(cost, *(_pixels(side, geobox, points, every) for side in sides))
+            path = paths.cheapest(cost, *(sides.pixels(side, geobox, points, every) for side in two))
         if (front.values[tuple(path.T)] >= least).any():
             shapes.append(_line(path, geobox))
             names.append(name)
@@ -65,7 +65,7 @@ def spanning_tree(
     """The longest way through a spanning tree of the thinned front map: one ordered line a region.
 
     front: probability (y, x), a front above `threshold`. Bodies smaller than `least` of the map, or than `least` of
-    the largest, are dropped, stretches along `walls` masked (`off_walls`), the rest thinned and put in order
+    the largest, are dropped, stretches along `walls` masked (`sides.off`), the rest thinned and put in order
     (`paths.spanning_tree`); under `points` pixels it is no front. Cheng et al. 2021, doi:10.5194/tc-15-1663-2021,
     and its released code, which then predicts again on a closer cut about each front: that is not done here.
     """
@@ -78,7 +78,7 @@ def spanning_tree(
         sizes = np.bincount(bodies.ravel(), minlength=2)
         edge &= (sizes >= max(least[0] * edge.size, least[1] * sizes[1:].max()))[bodies]
         if walls is not None:
-            edge = off_walls(edge, walls, geobox)
+            edge = sides.off(edge, walls, geobox)
         thin = np.argwhere(skeletonize(edge))
         if len(thin) < max(points, 4):
             continue
@@ -160,6 +160,28 @@ def ridge(
     return _bodies(thin & ~clean.small(thin, clean.EIGHT, least), front, divides, min_length)
 
 
+def vertices(front: xr.DataArray, divides: gpd.GeoDataFrame | None = None, threshold: float = 0.5) -> gpd.GeoDataFrame:
+    """The contour's line again, below the pixel, from the map that was drawn of its vertices: one line a body.
+
+    front: 0.5 to the power of the squared distance (pixels) from the contour, as `systems_front.line_and_sides` draws
+    it. Along rows and columns that square is a parabola, whose foot is on the line: exactly, but within a pixel of a
+    bend. The thinned map above `threshold` says between which pixels to look, its longest ways in which order.
+    Heidler et al. 2023, arXiv:2307.03461, where a front is a line of vertices and not a map.
+    """
+    front, geobox = front.compute(), front.odc.geobox
+    metres(geobox)
+    square = -np.log2(np.clip(np.nan_to_num(front.values.astype(float)), 1e-12, 1))
+    bend, lean = (
+        np.stack([ndimage.correlate1d(square, weights, axis, mode="nearest") for axis in (0, 1)])
+        for weights in ((1, -2, 1), (-0.5, 0, 0.5))
+    )
+    across = bend.argmax(axis=0)  # the axis that meets the line more squarely
+    bend, lean = (np.take_along_axis(values, across[None], axis=0)[0] for values in (bend, lean))
+    off = np.clip(-lean / np.maximum(bend, 1e-6), -1, 1)[..., None] * (across[..., None] == [0, 1])
+    ways = [way for way in paths.longest(skeletonize(front.values > threshold)) if len(way) > 1]
+    return _frame([_line(way + off[tuple(way.T)], geobox) for way in ways], front, divides)
+
+
 def contour(
     zones: xr.DataArray,
     divides: gpd.GeoDataFrame | None = None,
@@ -206,27 +228,6 @@ def coastline(
     return _frame(list(shapely.simplify(lines, tolerance * abs(geobox.resolution.x))), zones, divides)
 
 
-def off_walls(edge: np.ndarray, walls: gpd.GeoDataFrame, geobox: GeoBox, limit: float = 2.5) -> np.ndarray:
-    """A boolean front (y, x) without its stretches along a fjord's wall.
-
-    The distances (pixels) of its pixels from the nearest wall are counted in max(half the largest, 12) bins; a bin
-    with more than `limit` robust standard deviations (median, MAD; at least what counting itself scatters) above the
-    median holds a stretch that keeps its distance: all its pixels go. Cheng et al. 2021,
-    doi:10.5194/tc-15-1663-2021, and its released code; the least spread is ours.
-    """
-    lines = walls.to_crs(str(geobox.crs)).geometry
-    drawn = rasterio.features.rasterize(lines, geobox.shape, fill=1, default_value=0, transform=geobox.affine)
-    if drawn.all() or not edge.any():
-        return edge
-    away = ndimage.distance_transform_edt(drawn)
-    mine = away[edge]
-    bins = max(int(mine.max() // 2), 12)
-    counts, sides = np.histogram(mine, bins, (0, max(mine.max(), 1)))
-    off = counts - np.median(counts)
-    crowded = off > limit * max(np.median(np.abs(off)) / 0.6745, np.sqrt(np.median(counts)), 1)
-    return edge & ~crowded[np.clip(np.digitize(away, sides[1:-1]), 0, bins - 1)]
-
-
 def _bodies(front: np.ndarray, layer: xr.DataArray, divides: gpd.GeoDataFrame | None, min_length: float):
     geobox = layer.odc.geobox
     short = clean.small(front, clean.EIGHT, min_length / abs(geobox.resolution.x) + 1e-9)
@@ -243,24 +244,6 @@ def _contours(values: np.ndarray, level: float, geobox: GeoBox) -> np.ndarray:
 def _line(path: np.ndarray, geobox: GeoBox) -> shapely.LineString:
     """A line through the centres of pixels (row, column)."""
     return shapely.LineString(vectorize.to_map(path[:, ::-1] + 0.5, geobox.affine))
-
-
-def _pixels(line: shapely.Geometry, geobox: GeoBox, points: int, every: int) -> np.ndarray:
-    """Every `every`-th of `points` along a line as pixels (row, column) of the grid."""
-    at = shapely.get_coordinates(shapely.line_interpolate_point(line, np.linspace(0, 1, points), normalized=True))
-    found = np.floor(vectorize.to_map(at, ~geobox.affine)[:, ::-1]).astype(int)[::every]
-    found = found[((found >= 0) & (found < geobox.shape)).all(axis=1)]
-    if not len(found):
-        raise ValueError("a wall lies outside the map: give both walls of the fjord within it")
-    return found
-
-
-def _pairs(walls: gpd.GeoDataFrame, geobox: GeoBox) -> Iterator[tuple[str, list[shapely.Geometry]]]:
-    walls = walls.to_crs(str(geobox.crs))
-    for name, rows in walls.groupby("rgi_id") if "rgi_id" in walls else [("", walls)]:
-        if len(rows) != 2:
-            raise ValueError(f"{name or 'the fjord'} has {len(rows)} walls: give two lines, one for each side")
-        yield name, list(shapely.line_merge(rows.geometry.to_numpy()))
 
 
 def _regions(divides: gpd.GeoDataFrame | None, geobox: GeoBox) -> Iterator[tuple[str, np.ndarray]]:

@@ -1,5 +1,7 @@
 """A scene's fronts by whatever a system gives and however its paper traces it."""
 
+import inspect
+
 import geopandas as gpd
 import numpy as np
 import odc.geo.xr
@@ -70,3 +72,25 @@ def test_a_front_is_traced_on_its_probability_between_the_walls():
     assert layer.dims == ("y", "x")
     assert whole.geometry[0].length == pytest.approx(3000, abs=100)
     assert between.geometry[0].length == pytest.approx(2400, abs=60)
+
+
+@pytest.mark.parametrize("row", fronts.METHODS, ids=lambda row: row.name)
+@pytest.mark.parametrize("term", ["zones", "background"])
+def test_every_method_by_name_draws_one_line_whatever_the_system_gives(term, row):
+    """A front map is made of zones where a system gives no other, and fronts of a map without zones are refused."""
+    finish = {"zones": recipes.exclusive_zones, "background": recipes.front_from_background}[term]
+    bright = NORTH if term == "zones" else 0.9 * (np.arange(100)[:, None] == 40) * np.ones(100)
+    made_ = made(term, finish=finish, **({"zones": ("glacier", "ocean")} if term == "zones" else {}))
+    if term == "background" and "zones" in inspect.signature(row.trace).parameters:
+        with pytest.raises(LookupError):
+            fronts.mapped(scene(bright), made_, method=row.name, progress=False)
+        return
+    lines, _ = fronts.mapped(scene(bright), made_, method=row.name, progress=False)
+    (line,) = lines.geometry
+    assert line.length == pytest.approx(3000, abs=100)
+    assert abs(line.bounds[1] - 1800) <= 45 and abs(line.bounds[3] - 1800) <= 45
+
+
+def test_an_unknown_method_names_those_there_are():
+    with pytest.raises(ValueError, match="method='snake': one of zone boundary, minimum-cost path"):
+        fronts.mapped(scene(NORTH), "ndsi", method="snake", progress=False)

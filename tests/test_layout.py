@@ -13,8 +13,8 @@ FLOORS = (
     {"basins"},
     {"augment", "blocks", "clean", "cluster", "contours", "coverages", "crossings", "events", "iceflow", "ledger",
      "losses", "maps", "margins", "metrics", "mount", "namings", "networks", "overpass", "paths", "provenance",
-     "providers", "ranges", "ranks", "readers", "relief", "sensors", "serve", "slabs", "snowline", "spectra", "tables",
-     "tasseled", "truth", "uncertainty", "variograms", "vectorize", "windows"},
+     "providers", "ranges", "ranks", "readers", "relief", "sensors", "serve", "sides", "slabs", "snowline", "spectra",
+     "tables", "tasseled", "truth", "uncertainty", "variograms", "vectorize", "windows"},
     {"assembly", "change", "charts", "checkpoints", "comparability", "contrast", "crf", "dems", "drainage", "edits",
      "ensembles", "faults", "files", "labels", "layers", "losses_front", "objects", "optical", "pages", "piecewise",
      "published", "radar", "recipes", "records", "scaling", "screening", "selection", "shadows", "sinks", "spreads",
@@ -34,7 +34,7 @@ FLOORS = (
     {"fitting", "scores"},
     {"adapting", "comparing", "landscapes"},
     {"batch", "demo", "fronts", "kernels", "sketches", "train"},
-    {"runs", "share", "verification"},
+    {"runs", "share", "verification", "walks"},
     {"outcomes", "tour"},
     {"estimates", "overview"},
     {"campaign"},
@@ -44,7 +44,7 @@ USE_TORCH = {"augment", "checkpoints", "contours", "ensembles", "fitting", "forw
              "losses_front", "networks", "patches", "plans", "predict", "recipes", "systems", "systems_caffe",
              "systems_change", "systems_extent", "systems_front", "systems_own", "systems_rock", "systems_sensors",
              "train",
-             "trials", "weights", "workers"}  # fmt: skip
+             "trials", "walks", "weights", "workers"}  # fmt: skip
 FORBIDDEN = {"utils", "core", "base", "common", "config", "pipeline", "manager"}
 FILES = sorted(p for p in PACKAGE.rglob("*.py") if p.name != "__init__.py" or p.parent.name == "networks")
 

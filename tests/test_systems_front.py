@@ -70,7 +70,7 @@ def test_tracer_takes_what_the_row_gives(system):
     trace, options = system.trace
     grid = GeoBox.from_bbox((0, 0, 3000, 3000), "EPSG:3413", resolution=30)
     ice = np.broadcast_to(np.arange(100)[:, None] < 40, (100, 100))
-    if trace in (tracing.minimum_cost, tracing.spanning_tree, tracing.ridge):
+    if trace in (tracing.minimum_cost, tracing.spanning_tree, tracing.ridge, tracing.vertices):
         front = odc.geo.xr.wrap_xr((0.9 * (np.arange(100) == 40)[:, None] * np.ones(100)).astype("float32"), grid)
         lines = trace(front, **options)
     else:

@@ -7,6 +7,7 @@ import numpy as np
 import odc.geo.xr
 import pytest
 import shapely
+import torch
 import xarray as xr
 from odc.geo.geobox import GeoBox
 from PIL import Image
@@ -14,6 +15,8 @@ from scipy.spatial import cKDTree
 from skimage.morphology import skeletonize
 
 from glacier_nb import metrics, paths, readers, tracing, vectorize
+from glacier_nb.sides import off
+from glacier_nb.systems_front import line_and_sides
 
 PIXEL = 20.0
 ROWS, COLUMNS = 120, 160
@@ -237,15 +240,33 @@ def test_a_stretch_along_the_wall_is_no_front():
     edge = np.zeros((ROWS, COLUMNS), bool)
     edge[60, 20:140] = True
     edge[60:110, 24] = True  # fifty pixels, four from the western wall
-    kept = tracing.off_walls(edge, sides, GRID)
+    kept = off(edge, sides, GRID)
     assert not kept[66:, :].any()
     assert kept[60, 40:120].all() and kept.sum() > 100
     straight = edge.copy()
     straight[61:] = False
-    np.testing.assert_array_equal(tracing.off_walls(straight, sides, GRID), straight)
-    turned = tracing.off_walls(edge[:, ::-1], sides, GRID)
+    np.testing.assert_array_equal(off(straight, sides, GRID), straight)
+    turned = off(edge[:, ::-1], sides, GRID)
     np.testing.assert_array_equal(turned[:, ::-1], kept)
-    assert not tracing.off_walls(np.zeros_like(edge), sides, GRID).any()
+    assert not off(np.zeros_like(edge), sides, GRID).any()
+
+
+@pytest.mark.parametrize("bend", [0.0, 0.1])
+def test_a_contour_comes_back_from_its_map_below_the_pixel(bend):
+    """A straight line but for its ends to float32; an arc of 63 chords nearly so."""
+    across = np.linspace(-1, 1, 64)
+    drawn = np.stack([0.2 * across + 0.03 + bend * across**2, across], axis=1)
+    map_ = line_and_sides(torch.tensor(drawn[None]), torch.tensor([ROWS, COLUMNS]))["front"][0, 0].numpy()
+    pixels = (drawn + 1) * (np.array([ROWS, COLUMNS]) - 1) / 2 + 0.5
+    true = shapely.LineString(to_map(*pixels.T[::-1]))
+    fine, coarse = (one(layer(map_)).geometry.item() for one in (tracing.vertices, functools.partial(
+        tracing.ridge, threshold=0.5, min_length=0)))  # fmt: skip
+    worst = shapely.hausdorff_distance(fine, true.intersection(fine.buffer(PIXEL)), densify=0.5)
+    points = shapely.distance(shapely.points(shapely.get_coordinates(fine)), true) / PIXEL
+    assert fine.geom_type == "LineString" and worst < 2 * PIXEL  # from end to end
+    assert points[1:-1].max() < (1e-4 if bend == 0 else 0.02) and points.max() < 0.02
+    rough = shapely.distance(shapely.points(shapely.get_coordinates(coarse)), true) / PIXEL
+    assert points.max() < rough.max() / 10
 
 
 def test_a_polygon_under_500_pixels_has_no_boundary():
