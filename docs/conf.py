@@ -40,7 +40,7 @@ TASKS = (
     ("Map", ("systems", "predict", "weights", "vectorize", "clean", "ensembles", "location")),
     ("Measure", ("change", "terminus", "attributes", "rockglaciers", "uncertainty", "metrics")),
     ("Show", ("plots", "pages", "charts", "maps", "sheets", "thinning", "tables")),
-    ("Learn", ("train", "patches", "losses", "losses_front", "recipes", "trials")),
+    ("Learn", ("train", "patches", "losses", "losses_front", "recipes", "trials", "walks")),
     ("Run and share", ("batch", "share", "cluster", "provenance", "demo", "tour", "__main__")),
     ("Data of others", ("datasets", "inventories", "readers", "sensors", "providers", "files")),
     ("Known truth", ("synthetic", "slopes", "imaging", "serve", "faults")),

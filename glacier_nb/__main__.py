@@ -103,8 +103,11 @@ def systems_command(arguments: argparse.Namespace) -> int:
 
     rows = [systems.find(arguments.name)] if arguments.name else systems.SYSTEMS
     if arguments.table:
-        for line in trials.lines(trials.table(rows)):
-            print(line, flush=True)
+        from glacier_nb import walks
+
+        with walks.opened() as road:
+            for line in trials.lines(trials.table(rows, road=road)):
+                print(line, flush=True)
         return 0
     cards = [systems.card(row) for row in rows]
     if arguments.json:
@@ -208,7 +211,7 @@ def parser() -> argparse.ArgumentParser:
     one = commands.add_parser("systems", help="list the published systems, or print the card of one")
     one.add_argument("name", nargs="?", help="a system's name")
     one.add_argument("--json", action="store_true", help="machine-readable")
-    one.add_argument("--table", action="store_true", help="try each out: size, time, memory, eight patches to learn")
+    one.add_argument("--table", action="store_true", help="try each out: size, time, memory, eight patches, the road")
     one.set_defaults(call=systems_command)
 
     one = commands.add_parser("share", help="make a run that another person reruns to the same numbers, in one folder")

@@ -47,7 +47,7 @@ def scenes(
     months: Sequence[int] = (),
     missing: str = "raise",
 ) -> Iterator[tuple[int, xr.Dataset]]:
-    """Each of `years` with its scene (y, x), lazy: bands and clear, elevation (m), dh_dt (m a-1), vv and vh (power).
+    """Each of `years` with its scene (y, x), lazy: bands and clear, elevation (m), dh_dt (m a-1), radar (power).
 
     items, months: as in `items`. What the place has not (a second date of elevation, radar in that year) is left out;
     see `composite.late_summer` for attrs. missing: as in `load.cube`; `read` then tells what was lost. LookupError: a
@@ -66,7 +66,8 @@ def scenes(
             with contextlib.suppress(LookupError):  # a year without radar
                 mean = composite.average(waves, year)
                 told = {name: mean.attrs[name] for name in (reads.KEY, "items")}
-                scene = scene.assign({name: mean[name].assign_attrs(told) for name in ("vv", "vh")})
+                radar = [name for name in ("vv", "vh", "hh", "hv") if name in mean]
+                scene = scene.assign({name: mean[name].assign_attrs(told) for name in radar})
         yield year, scene
 
 

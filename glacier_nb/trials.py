@@ -3,7 +3,7 @@
 import dataclasses
 import time
 import weakref
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 import numpy as np
 import scipy.ndimage
@@ -193,10 +193,16 @@ def _most(call: Callable[[], None]) -> int:
     return count.most
 
 
-def table(rows: Iterable[System] = systems.SYSTEMS, side: int = 128, learn: bool = True) -> Iterator[dict]:
+def table(
+    rows: Iterable[System] = systems.SYSTEMS,
+    side: int = 128,
+    learn: bool = True,
+    road: Callable[[System], Mapping[str, str]] | None = None,
+) -> Iterator[dict]:
     """One dict for each system: counts, time and memory for two patches of `side` pixels, how it learnt eight patches.
 
     Those of `System`, `measure` and `Learnt`, and `result`: "pass", or why not. With `learn` under a minute a system.
+    road: tells how the whole road went, as `walks.opened` gives it: demo, drawn and real are added.
     """
     for system in tqdm(rows, desc="systems", unit="system", delay=2):
         card = systems.card(system)
@@ -209,14 +215,21 @@ def table(rows: Iterable[System] = systems.SYSTEMS, side: int = 128, learn: bool
             found = overfit(system)
             facts |= dataclasses.asdict(found)
             why += [] if found.passed else [f"not learnt in {found.steps} steps"]
+        if road is not None:
+            facts |= road(system)
+            why += [] if facts["demo"] == "ok" else ["does not run on the demo region"]
         yield facts | {"result": "; ".join(why) or "pass"}
 
 
 def lines(facts: Iterable[dict]) -> Iterator[str]:
     """Rows of `table` as text under a head, one line at a time."""
-    head = ("system", "parameters", "reference", "forward s", "step s", "step MB", "IoU", "front px", "result")
-    keys = ("name", "parameters", "reference_parameters", "forward_s", "step_s", "step_mb", "iou", "front", "result")
-    widths = (38, 12, 12, 9, 8, 9, 6, 8, 0)
+    columns = (
+        ("system", "name", 38), ("parameters", "parameters", 12), ("reference", "reference_parameters", 12),
+        ("forward s", "forward_s", 9), ("step s", "step_s", 8), ("step MB", "step_mb", 9), ("IoU", "iou", 6),
+        ("front px", "front", 8), ("result", "result", 8), ("demo", "demo", 4), ("drawn there", "drawn", 47),
+        ("real", "real", 0),
+    )  # fmt: skip
+    head, keys, widths = zip(*columns, strict=True)
     yield " ".join(f"{name:<{width}}" for name, width in zip(head, widths, strict=True))
     for row in facts:
         cells = [row.get(key) for key in keys]

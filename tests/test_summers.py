@@ -44,6 +44,15 @@ def test_a_scene_holds_what_the_place_has(place):
     assert "vv" not in bare and "dh_dt" in bare
 
 
+def test_radar_of_either_kind_is_in_the_scene(place):
+    region, grid, _ = place
+    bbox = json.loads((region / "region.json").read_text())["bbox"]
+    wide = summers.items(bbox, [2025], region, optical="landsat-c2-l2", radar="sentinel-1-grd")
+    ((_, scene),) = summers.scenes(wide, [2025], grid, region)
+    assert {"hh", "hv", "lwir11"} <= set(scene) and not {"vv", "vh"} & set(scene)
+    assert summers.read(scene)["hh"].notnull().mean() > 0.9
+
+
 @pytest.mark.parametrize("sensor, asset", [("optical", "B03"), ("terrain", "data"), ("radar", "vv")])
 def test_a_lost_read_is_told_by_the_summer_that_lost_it(place, sensor, asset):
     region, grid, items = place

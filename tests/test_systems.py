@@ -3,6 +3,8 @@
 import dataclasses
 import inspect
 import json
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -51,6 +53,31 @@ def test_counts_are_those_of_the_reference_networks(data):
     sheet = json.loads((data.parent / "systems-parameters.json").read_text())
     found = {name: systems.card(systems.find(name))["parameters"] for name in sheet}
     assert found == {name: record["trainable_parameters"] for name, record in sheet.items()}
+
+
+def test_the_command_lists_every_row_as_json(data):
+    """What others count and cite by: one record a row, with the reference's count where its network was released."""
+    command = [sys.executable, "-W", "ignore", "-m", "glacier_nb", "systems", "--json"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    cards = {card["name"]: card for card in json.loads(done.stdout)}
+    assert list(cards) == [row.name for row in systems.SYSTEMS]
+    asked = {"name", "task", "inputs", "outputs", "parameters", "reference_parameters", "departs"}
+    known = {row.name for row in features.FEATURES}
+    for card in cards.values():
+        assert asked <= set(card)
+        assert isinstance(card["parameters"], int) and isinstance(card["departs"], str)
+        assert card["task"] in ("extent", "change", "rock glacier", "front")
+        assert set(card["inputs"]) <= known and set(card["outputs"]) <= {*recipes.ZONES, "front"}
+    sheet = json.loads((data.parent / "systems-parameters.json").read_text())
+    released = {
+        name: record["trainable_parameters"]
+        for name, record in sheet.items()
+        if record["source"].startswith(("released code", "published weights"))
+    }
+    assert len(released) > 10
+    for count in ("parameters", "reference_parameters"):
+        assert {name: cards[name][count] for name in released} == released
 
 
 @ROWS

@@ -484,6 +484,10 @@ def test_a_table_tells_pass_or_why_not():
     broken = dataclasses.replace(systems.find("robson2020"), reference_parameters=1)
     (facts,) = trials.table([broken], side=32, learn=False)
     assert facts["result"] == "another number of parameters than the reference"
+    (walked,) = trials.table([row], side=32, road=lambda _: {"demo": "KeyError: 'y'", "drawn": "-", "real": "ok"})
+    assert walked["result"] == "does not run on the demo region" and walked["real"] == "ok"
+    (line,) = [line for line in trials.lines([walked]) if line.startswith("ndsi")]
+    assert line.split("  ")[-1].strip().endswith("ok") and "KeyError" in line
     head, line = trials.lines([facts])
     assert head.split()[:3] == ["system", "parameters", "reference"] and line.startswith("robson2020")
     assert "243,969" in line
