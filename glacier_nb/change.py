@@ -46,7 +46,8 @@ def area(
     `no_growth`: ice that lies outside a glacier's first outline, on ground which that date saw, is no ice;
     attrs["growth_m2"] is what this left out. `same_errors`: both maps err alike, so that nothing but the change is
     left: `systematic` is 1. `least_recall` (they: 0-1): a glacier whose first map holds less than this share of its
-    outline in `divides`, which then are an inventory's, has no change; the region's unseen_m2 has its ice.
+    outline in `divides`, which then are an inventory's, has no change; the region's unseen_m2 has its ice, and
+    attrs["unmatched"] how many these are. `corrections.assumed` says it all in words.
 
     Columns: rgi_id ("region" last), time, since, area_m2 (of what the date saw), lower_m2, upper_m2, unseen_m2,
     change_m2, change_lower_m2, change_upper_m2, change_percent, rate_km2_a, rate_lower_km2_a, rate_upper_km2_a,
@@ -136,6 +137,8 @@ def area(
         table.attrs["change_method"] = f"conformal, {change_interval.level:g}, n={change_interval.n}"
     if no_growth:
         table.attrs["growth_m2"] = float((grown / ground[:, None]).sum())
+    if least_recall is not None:
+        table.attrs["unmatched"] = int((~kept).sum())
     return corrections.noted(table, outlines)
 
 

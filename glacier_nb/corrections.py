@@ -1,4 +1,4 @@
-"""What numbers say of outlines and fronts that were corrected by hand: by whom, when and why (see edits)."""
+"""What numbers say of shapes corrected by hand, by whom, when and why (see edits), and of what was assumed."""
 
 import pandas as pd
 
@@ -45,3 +45,23 @@ def noted(table: pd.DataFrame, shapes: pd.DataFrame) -> pd.DataFrame:
     listed = some[["rgi_id", "day", *COLUMNS[1:]]].rename(columns={"day": "time"}).astype(str).to_dict("records")
     result.attrs = {**table.attrs, "edits": listed}
     return result
+
+
+def assumed(table: pd.DataFrame) -> list[str]:
+    """What a table of `change.area` assumes because it was asked to, a sentence each; none where nothing was.
+
+    >>> table = pd.DataFrame()
+    >>> table.attrs = {"assumptions": {"no_growth": True, "same_errors": False}, "growth_m2": 2e4}
+    >>> assumed(table)
+    ['Assumed that no glacier grew: 0.020 km² of ice outside the first outlines are left out.']
+    """
+    asked, said = table.attrs.get("assumptions", {}), []
+    if asked.get("no_growth"):
+        left = table.attrs["growth_m2"] / 1e6
+        said.append(f"Assumed that no glacier grew: {left:.3f} km² of ice outside the first outlines are left out.")
+    if asked.get("same_errors"):
+        said.append("Assumed that all maps err alike: the interval holds nothing of what they err in apart.")
+    if asked.get("least_recall"):
+        said.append(f"Glaciers of whose inventory outline the first map holds less than {asked['least_recall']:.0%} "
+                    f"have no change: {table.attrs['unmatched']} of them.")  # fmt: skip
+    return said

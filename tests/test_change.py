@@ -9,7 +9,7 @@ import shapely
 import xarray as xr
 from odc.geo.geobox import GeoBox
 
-from glacier_nb import change, margins, uncertainty
+from glacier_nb import change, corrections, margins, uncertainty
 
 CRS = "EPSG:32633"
 X, Y = 500_000.0, 7_000_000.0
@@ -275,6 +275,7 @@ def test_no_growth_leaves_out_what_is_beyond_the_first_outline():
     assert at(strict, "b", 2010).area_m2 == 0 and strict.attrs["growth_m2"] == pytest.approx(3e5 + 5e5)
     assert strict.attrs["assumptions"] == {"no_growth": True, "same_errors": False, "least_recall": None}
     assert not any(plain.attrs["assumptions"].values()) and "growth_m2" not in plain.attrs
+    assert corrections.assumed(plain) == [] and "0.800 km²" in corrections.assumed(strict)[0]
     # where the first date was blind nothing is known of growth: that ice stays, unseen
     skies = view((2000, block(0, 0, 1600, 3000)), (2010, block(0, 0, 6000, 3000)))
     veiled = change.area(drawn, BASINS, skies, no_growth=True)
@@ -287,6 +288,7 @@ def test_same_errors_leave_no_doubt_of_a_steady_margin():
     row = at(table, "a", 2010)
     assert row.change_lower_m2 == row.change_upper_m2 == 0 and row.upper_m2 == 1e6 + 20_000
     assert table.attrs["systematic"] == 1 and table.attrs["assumptions"]["same_errors"]
+    assert len(corrections.assumed(table)) == 1 and "err alike" in corrections.assumed(table)[0]
 
 
 def test_a_glacier_that_was_hardly_found_has_no_change():
@@ -299,6 +301,8 @@ def test_a_glacier_that_was_hardly_found_has_no_change():
     assert at(table, "a", 2010).change_m2 == pytest.approx(-8e5) and np.isnan(at(table, "b", 2010).change_m2)
     assert at(table, "region", 2010).change_m2 == pytest.approx(-8e5)
     assert at(table, "region", 2010).unseen_m2 == pytest.approx(6e5 + 4e5) == at(table, "b", 2010).unseen_m2
+    assert table.attrs["unmatched"] == 1
+    assert corrections.assumed(table)[0].endswith("less than 75% have no change: 1 of them.")
     with pytest.raises(ValueError, match="give them as divides"):
         change.area(drawn, least_recall=0.75)
 

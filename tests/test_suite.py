@@ -3,6 +3,7 @@
 import json
 
 import geopandas as gpd
+import nbformat
 import numpy as np
 import pandas as pd
 import pytest
@@ -52,6 +53,23 @@ def test_another_sensor_maps_the_same_ice(ran):
 def test_elevation_change_is_the_true_one(ran):
     found = answer(ran, "05_elevation_change")["answer"]
     assert found["mass_balance_lower_m_we_a"] < found["mass_balance_m_we_a"] < found["mass_balance_upper_m_we_a"] < 0
+
+
+def test_what_area_change_is_asked_to_assume_is_in_its_numbers_and_said(region, tmp_path):
+    given = {"years": [2017, 2025], "smooth": 1, "no_growth": True, "same_errors": True, "least_recall": 0.3}
+    where = {"provider": demo.provider("demo", 7), "out": str(tmp_path)}
+    batch.notebook("03_area_change", given | where, tmp_path, progress=False)
+    told = json.loads((tmp_path / "manifest.json").read_text())
+    assert told["change"]["assumptions"] == {name: given[name] for name in ("no_growth", "same_errors", "least_recall")}
+    assert told["smoothing"]["rounds"] == 1 and all(told["smoothing"]["added_m2"])
+    table = pd.read_parquet(tmp_path / "change.parquet")
+    assert (table.change_m2.dropna() < 1).all()  # nothing grew
+    outlines = gpd.read_parquet(tmp_path / "outlines.parquet")
+    one, two = (outlines[(outlines.system == "extent-demo") & (outlines.time == time)].union_all()
+                for time in sorted(outlines.time.unique()))  # fmt: skip
+    assert two.difference(one).area > 0  # the map itself shows ice beyond: it is the number that leaves it out
+    told = nbformat.read(tmp_path / "03_area_change.ipynb", 4).cells[-2].outputs[0]["data"]["text/markdown"]
+    assert all(word in told for word in ("smooth=1", "no glacier grew", "err alike", "less than 30%"))
 
 
 def test_training_leaves_weights_that_know_what_they_learnt_from(ran):
