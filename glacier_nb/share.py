@@ -77,7 +77,7 @@ def write(
         facts = provenance.manifest(
             notebooks=list(given), seconds={one["notebook"]: one["seconds"] for one in reports},
             offline=remote and (temporary / "data").exists(), python=platform.python_version(),
-            machine=platform.platform(), bytes_read=sum(p.stat().st_size for p in temporary.glob("data/**/*[0-9]")),
+            machine=platform.platform(), bytes_read=sum(p.stat().st_size for p in temporary.glob("data/objects/*/*")),
         )  # fmt: skip
         provenance.write(temporary / "parameters.json", given)
         provenance.write(temporary / "manifest.json", facts)

@@ -85,7 +85,13 @@ def test_it_holds_what_it_takes(shared):
     assert (shared / "products" / "light.html").exists()
     locked = dict(line.split("==") for line in (shared / "lock.txt").read_text().split())
     assert {"xarray", "torch", "odc-stac", "papermill"} <= set(locked) and "pytest" not in locked
-    assert json.loads((shared / "manifest.json").read_text())["offline"] is True
+    facts = json.loads((shared / "manifest.json").read_text())
+    assert (
+        facts["offline"] is True
+        and facts["bytes_read"]
+        == sum(path.stat().st_size for path in (shared / "data" / "objects").rglob("?" * 64))
+        > 32768
+    )  # the beginning of one file at least
 
 
 def test_no_path_of_this_machine_and_no_token(shared):
