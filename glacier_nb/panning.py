@@ -10,10 +10,8 @@ import xarray as xr
 
 from glacier_nb import layers, maps
 
-COARSEST, FINEST = 1024, 4
-"""Longest side of the last overview, in pixels, and pixels of the scene to a side of one in the first overview.
-
-Below that, what is in sight is small enough to be read from the scene itself."""
+COARSEST, STRIP = 1024, 2048
+"""Longest side of the last overview, in pixels, and rows of the scene that are read at a time to make them all."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,8 +53,9 @@ class Pyramid:
 def pyramid(
     scene: xr.Dataset, bands: Iterable[str] | None = None, stretch: tuple[float, float] | None = None
 ) -> Pyramid:
-    """Overviews of `scene` (y, x; lazy or not), made once by strips: a sixteenth of its pixels as colours, and halves.
+    """Overviews of `scene` (y, x; lazy or not) as colours, means of 2, 4, 8 ... pixels a side, made once by strips.
 
+    They take a byte for each pixel of the scene. What is nearer than the first is read from the scene itself.
     Args: `bands` and `stretch` as plots.scene. Raises LookupError where the scene has no composite.
     """
     _, bands, _ = layers.shown(scene.isel(y=slice(0, 1), x=slice(0, 1)), bands)
@@ -64,26 +63,25 @@ def pyramid(
     if stretch is None:
         step = max(1, max(scene.sizes["y"], scene.sizes["x"]) // 512)
         stretch = maps.limits(scene[list(dict.fromkeys(bands))].isel(y=slice(None, None, step)).compute(), bands)
-    levels, step = {}, FINEST
-    if max(scene.sizes["y"], scene.sizes["x"]) > COARSEST:
-        strips = []
-        rows = scene.sizes["y"] // FINEST * FINEST
-        for start in range(0, rows, 512 * FINEST):
-            part = scene.isel(y=slice(start, min(start + 512 * FINEST, rows))).compute()
-            if "lost" in part:
-                part = part.assign(lost=part["lost"] > 0)
-            means = part.map(_means)
-            strips.append(maps.tones(means, bands, stretch))
-        levels[step] = np.concatenate(strips)
-        while max(levels[step].shape) > COARSEST:
-            levels[step * 2] = levels[step][: levels[step].shape[0] // 2 * 2 : 2, : levels[step].shape[1] // 2 * 2 : 2]
-            step *= 2
+    (least, longest), strips = sorted(scene.sizes[dim] for dim in ("y", "x")), {}
+    while longest >> len(strips) > COARSEST and least >> len(strips) > 1:
+        strips[2 << len(strips)] = []
+    for start in range(0, scene.sizes["y"] if strips else 0, STRIP):
+        part = scene.isel(y=slice(start, start + STRIP)).compute()
+        if "lost" in part:
+            part = part.assign(lost=part["lost"] > 0)
+        for step in strips:
+            if part.sizes["y"] < 2:  # the last row of all makes no pixel of this overview
+                break
+            part = part.map(_means)
+            strips[step].append(maps.tones(part, bands, stretch))
+    levels = {step: np.concatenate(several) for step, several in strips.items()}
     return Pyramid(scene, bands, stretch, levels, maps.bounds(scene))
 
 
 def _means(layer: xr.DataArray) -> xr.DataArray:
-    """Block means of FINEST pixels a side; of booleans, any."""
-    blocks = layer.coarsen(y=FINEST, x=FINEST, boundary="trim")
+    """Means of 2 x 2 pixels; of booleans, any."""
+    blocks = layer.coarsen(y=2, x=2, boundary="trim")
     return blocks.any() if layer.dtype == bool else blocks.mean()
 
 

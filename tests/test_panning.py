@@ -1,5 +1,9 @@
 """A wide scene redrawn while it is panned: the right ground, never coarser than the screen, furnished once."""
 
+import json
+import subprocess
+import sys
+
 import holoviews as hv
 import numpy as np
 import odc.geo.xr
@@ -34,9 +38,20 @@ def made(scene) -> panning.Pyramid:
 
 
 def test_overviews_halve_until_they_fit(made):
-    assert {step: level.shape[0] for step, level in made.levels.items()} == {4: SIDE // 4}
+    assert {step: level.shape[0] for step, level in made.levels.items()} == {2: SIDE // 2, 4: SIDE // 4}
     lazy = panning.pyramid(made.scene.chunk(y=500, x=700), stretch=(0.0, 1.0))
-    assert np.array_equal(lazy.levels[4], made.levels[4])
+    assert all(np.array_equal(lazy.levels[step], made.levels[step]) for step in (2, 4))
+
+
+@pytest.mark.parametrize("rows", [2049, 2051, 3000])
+def test_strips_meet_without_a_seam(scene, rows):
+    """An overview is the mean of what it covers, also where the last strip has a row or three."""
+    ramp = np.tile(np.linspace(0, 1, rows, dtype="float32")[:, None], (1, 8))
+    geobox = GeoBox((rows, 8), Affine(10, 0, 500_000, 0, -10, 8_600_000), CRS)
+    tall = xr.Dataset({"grey": (("y", "x"), ramp)}, odc.geo.xr.xr_coords(geobox))
+    for step, level in panning.pyramid(tall, stretch=(0.0, 1.0)).levels.items():
+        whole = ramp[: rows // step * step, 0].reshape(-1, step).mean(axis=1)
+        assert np.abs(level[:, 0, 0] - 255 * np.sqrt(whole)).max() <= 0.5 + 1e-3  # rounded to a whole tone
 
 
 @pytest.mark.parametrize("pixels", [100, 1000, SIDE])
@@ -83,3 +98,12 @@ def test_a_small_scene_needs_no_overviews():
     found = panning.pyramid(small)
     drawn, edges = found.window(maps.bounds(small)[::2], maps.bounds(small)[1::2], 500, 500)
     assert not found.levels and drawn.shape == (256, 256, 3) and edges == pytest.approx(maps.bounds(small))
+
+
+@pytest.mark.slow
+def test_a_kernel_sends_a_picture_of_every_move(root):
+    """benchmarks/redraw.py on a small scene: each answer is awaited and holds pixels of a whole screen."""
+    command = [sys.executable, root / "benchmarks" / "redraw.py", "--json", "--side", "2000", "--moves", "5"]
+    found = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+    assert (found["n"], found["pixels"]) == (5, 2000**2) and 0 < found["median_ms"] <= found["p95_ms"]
+    assert found["message_mb"] > 1  # 700 x 700 pixels of 4 bytes
