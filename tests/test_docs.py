@@ -207,6 +207,14 @@ def test_links_lead_somewhere(page):
             assert (page.parent / target).exists(), f"{title(page)}: {target}"
 
 
+def test_every_term_of_the_glossary_names_its_source():
+    text = (ROOT / "docs" / "glossary.md").read_text().partition("```{glossary}\n")[2].removesuffix("```\n")
+    terms = re.split(r"\n\n(?=\S)", text.strip())
+    assert len(terms) > 20 and not [one for one in terms if "\n    " not in one]
+    source = re.compile(r"[A-Z]\w+,?\s(et\sal\.\s|and\s[A-Z]\w+\s|Consortium\s)?(19|20)\d\d\b|STAC specification")
+    assert not [one.partition("\n")[0] for one in terms if not source.search(re.sub(r"\s+", " ", one))]
+
+
 def test_every_notebook_opens_on_binder():
     repository = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["urls"]["Repository"]
     place = repository.removeprefix("https://github.com/")
