@@ -36,11 +36,13 @@ def area(
 
     `since` is the date of comparison (default the first): what a is since b is minus what b is since a.
     Bounds are half a pixel along the margin (`pixel` m; default column pixel_m, else 10), see
-    `uncertainty.area_interval`; of each error's variance the share `systematic` is common to all outlines of a system,
-    so that it cancels in a change between maps of one system and does not average out over a region. With `interval`
-    (`uncertainty.conformal` on areas, scale the half-width of `area_interval`) they are calibrated: a bias moves them,
-    and in a change cancels. `change_interval` is the same calibrated on changes to a later date, scale the half-width
-    that this gives them without: for glaciers; the region's change keeps what `interval` gives.
+    `uncertainty.area_interval`; where outlines have a column spread_m2 (standard deviation over an ensemble or passes
+    of dropout, errors that pixels share counted: `spreads.area_spread`), they are 90 % of a normal distribution. Of
+    each error's variance the share `systematic` is common to all outlines of a system, so that it cancels in a change
+    between maps of one system and does not average out over a region. With `interval` (`uncertainty.conformal` on
+    areas, scale the half-width that they have without) they are calibrated: a bias moves them, and in a change cancels.
+    `change_interval` is the same calibrated on changes to a later date, scale the half-width that this gives them
+    without: for glaciers; the region's change keeps what `interval` gives.
 
     Assumptions of Diaconu et al. 2023 (TCCML at NeurIPS), off unless asked for and told in attrs["assumptions"].
     `no_growth`: ice that lies outside a glacier's first outline, on ground which that date saw, is no ice;
@@ -84,7 +86,8 @@ def area(
     grown = _shrinking(shapes, mapped, views.get(dates[0])) if no_growth else None
     size = frame.get("pixel_m", 10.0) if pixel is None else pixel
     bounds = uncertainty.area_interval(frame.geometry, size, margin=frame.margin_m)
-    buffer[at] = bounds.upper_m2 - bounds.area_m2
+    own = frame.get("spread_m2", pd.Series(np.nan, frame.index)) * uncertainty.NORMAL_90
+    buffer[at] = own.fillna(bounds.upper_m2 - bounds.area_m2)
     half, off = _calibrated(buffer, interval)
     areas, sources = shapely.area(shapes) / ground[:, None], frame.groupby("time").system.first().reindex(dates)
     parts, told = events.happened(shapes, _compared(shapes, mapped, [views.get(date) for date in dates]), min_part)
@@ -129,7 +132,11 @@ def area(
         years = (date - dates[base]) / pd.Timedelta(days=365.25)
         tables.append(table.assign(time=date, since=dates[base], years=years))
     table = _finish(pd.concat(tables, ignore_index=True))
-    method = "half a pixel along the margin" if interval is None else f"conformal, {interval.level:g}, n={interval.n}"
+    method = "half a pixel along the margin"
+    if own.notna().any():
+        method = f"90 % of the members' spread ({own.notna().sum()} of {len(own)} outlines, else {method})"
+    if interval is not None:
+        method = f"conformal, {interval.level:g}, n={interval.n}, scaled by {method}"
     asked = {"no_growth": no_growth, "same_errors": same_errors, "least_recall": least_recall}
     table.attrs = {"units": "m2", "method": f"{method}; change only where both dates were seen",
                    "systematic": float(systematic), "assumptions": asked, "citation": CITATION}  # fmt: skip
@@ -225,7 +232,8 @@ def _by_glacier(outlines: gpd.GeoDataFrame, divides: gpd.GeoDataFrame | None) ->
     """One row per glacier and date, valid, with margin_m and system."""
     key = ["rgi_id", "time"]
     frame = outlines.assign(system=outlines.get("system", ""), time=pd.to_datetime(outlines.time))
-    known = frame.groupby(key).margin_m.sum() if {"margin_m", "rgi_id"} <= set(frame.columns) else None
+    told = [name for name in ("margin_m", "spread_m2") if name in frame and "rgi_id" in frame]
+    known = frame.groupby(key)[told].sum(min_count=1) if told else None  # the parts of one glacier err together
     if divides is not None:
         frame = vectorize.split(frame, divides)
     else:
@@ -235,9 +243,11 @@ def _by_glacier(outlines: gpd.GeoDataFrame, divides: gpd.GeoDataFrame | None) ->
         frame = frame[[*key, *others, "geometry"]].dissolve(key, aggfunc=others).reset_index()
     if "margin_m" not in frame:
         frame["margin_m"] = frame.length / np.sqrt(vectorize.scale(frame))
-    if known is not None:  # made by vectorize.outlines: its margin has no divides in it
-        before = known.reindex(pd.MultiIndex.from_frame(frame[key])).to_numpy()
-        frame["margin_m"] = np.fmin(frame.margin_m, before)
+    if known is not None:
+        before = known.reindex(pd.MultiIndex.from_frame(frame[key])).set_index(frame.index)
+        if "margin_m" in before:  # made by vectorize.outlines: its margin has no divides in it
+            before["margin_m"] = np.fmin(frame.margin_m, before.margin_m)
+        frame = frame.assign(**before)
     return frame
 
 

@@ -14,27 +14,31 @@ from glacier_nb import crs, variograms, vectorize
 CITATION = "ensembles: Lakshminarayanan et al. 2017, arXiv:1612.01474; correlated errors: " + variograms.CITATION
 
 
-def correlation(probability: xr.DataArray, truth: xr.DataArray, lags: int = 18) -> variograms.Correlation:
-    """How far a map's errors reach: the model fitted to the variogram of truth (0 or 1) less probability, both (y, x).
+def correlation(zones: xr.DataArray, truth: xr.DataArray, lags: int = 18) -> variograms.Correlation:
+    """How far a map's errors reach, and how large they are beside its spread: a model in units of the spread squared.
 
-    On ground that no network was trained on. Of all pairs of seen pixels by FFT, up to a quarter of the map's shorter
-    side: most pixels of a good map err by nothing, and an estimator that wild values do not move would see no error.
-    ValueError: too few pixels where both are known.
+    `zones` (zone, y, x) with coordinate `spread`, `truth` of ice (0 or 1; y, x), on ground that no network was trained
+    on. At each distance, up to a quarter of the map's shorter side, the errors' products (truth less probability) over
+    all pairs of seen pixels, beside the spreads' products, by FFT: pairs off the margins, where neither errs, do not
+    pass for errors that have nothing in common. Sills that sum to more than 1 tell that errors are larger than the
+    spread, as of members that err together. ValueError: too few pixels where both are known; LookupError as `ice`.
     """
-    error = truth.values.astype(float) - probability.values
-    seen = np.isfinite(error)
-    error, pixel = np.where(seen, error, 0.0), float(abs(probability.odc.geobox.resolution.x))
-    one, ones, square = (scipy.fft.rfft2(a, [2 * n for n in a.shape]) for a in (error, seen.astype(float), error**2))
-    pairs, products, halves = (scipy.fft.irfft2(a * np.conj(b)) for a, b in ((ones, ones), (one, one), (square, ones)))
+    probability = vectorize.glacier_probability(zones)
+    error, spread = truth.values.astype(float) - probability.values, ice(zones).values.astype(float)
+    seen = np.isfinite(error) & np.isfinite(spread)
+    error, spread = np.where(seen, error, 0.0), np.where(seen, spread, 0.0)
+    pixel, size = float(abs(zones.odc.geobox.resolution.x)), [2 * n for n in error.shape]
+    waves = (scipy.fft.rfft2(layer, size) for layer in (seen.astype(float), error, spread))
+    pairs, errors, spreads = (scipy.fft.irfft2(wave * np.conj(wave)) for wave in waves)
     away = [np.minimum(np.arange(n), n - np.arange(n)) for n in pairs.shape]
     away = np.hypot(away[0][:, None], away[1])
     steps = np.unique(np.geomspace(1, max(min(error.shape) / 4, 3), lags).round()).astype(int)
     rows = []
     for step in steps:
         ring = np.abs(away - step) <= 0.5
-        n = pairs[ring].sum()
-        if n >= 100:
-            rows.append((step * pixel, float((halves[ring].sum() - products[ring].sum()) / n), n))
+        n, both = pairs[ring].sum(), spreads[ring].sum()
+        if n >= 100 and both > 1e-9 * n:
+            rows.append((step * pixel, float(errors[0, 0] / spreads[0, 0] - errors[ring].sum() / both), n))
     if not rows:
         raise ValueError(f"{int(seen.sum())} pixels where both are known: a variogram needs more")
     return variograms.fit(pd.DataFrame(rows, columns=["lag_m", "gamma", "n"]), pixel=pixel)
@@ -55,15 +59,15 @@ def ice(zones: xr.DataArray) -> xr.DataArray:
 
 
 def area_spread(
-    zones: xr.DataArray, outlines: gpd.GeoDataFrame, model: variograms.Correlation, around: float = 20.0
+    zones: xr.DataArray, outlines: gpd.GeoDataFrame, model: variograms.Correlation, around: float = 40.0
 ) -> pd.DataFrame:
     """Standard deviation of each outline's area: columns rgi_id, expected_m2 (sum of probabilities), spread_m2.
 
     `zones` (zone, y, x) with coordinate `spread`, as `predict.zones` makes of several members; within an outline and
-    `around` m of it, less its neighbours, each pixel's spread is shared with others as far as `model` reaches:
-    variance = sum over pairs of s_i s_j r(distance) pixel^2, by FFT. Of an ensemble that errs together it is too
-    small: as the scale of `uncertainty.conformal` it is put right. Raises ValueError for degrees, LookupError without
-    spread.
+    `around` m of it, less its neighbours, each pixel's spread is shared with others as `model` has it (`correlation`):
+    variance = sum over pairs of s_i s_j c(distance) pixel^4, by FFT. `change.area` takes its interval from it:
+    `outlines.assign(spread_m2=area_spread(zones, outlines, model).spread_m2)`; what is left of it too small or too
+    large, `uncertainty.conformal` puts right. Raises ValueError for degrees, LookupError without spread.
     """
     crs.metres(geobox := zones.odc.geobox)
     probability = vectorize.glacier_probability(zones).compute().fillna(0).values.astype(float)
@@ -83,7 +87,7 @@ def area_spread(
         mine = numbers[window] == number
         s = np.where(mine, spread[window], 0.0)
         y, x = (np.arange(1 - size, size) for size in s.shape)
-        shared = variograms.covariance(np.hypot(y[:, None], x) * pixel, model) / model.sigma**2
+        shared = variograms.covariance(np.hypot(y[:, None], x) * pixel, model)
         variance = float((s * _spread_out(s, shared)).sum())
         whole = pixel**2 / scale[number - 1]
         rows.append((probability[window][mine].sum() * whole, np.sqrt(max(variance, 0.0)) * whole))

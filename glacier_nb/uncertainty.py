@@ -23,6 +23,10 @@ are independent and a region's interval shrinks with the number of glaciers, wit
 """
 
 
+NORMAL_90 = 1.645
+"""Half of the width that holds 90 % of a normal distribution, in its standard deviations."""
+
+
 @dataclasses.dataclass(frozen=True)
 class Trend:
     """A trend; `slope`, `lower` and `upper` per year, `p` of no trend (Mann-Kendall's, or of the t-test)."""
