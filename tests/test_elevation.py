@@ -114,6 +114,29 @@ def test_backwards_is_the_opposite(fill):
     pd.testing.assert_series_equal(there.fixed_first_percent, back.fixed_second_percent, **exact)
 
 
+def test_density_and_its_uncertainty_by_hand():
+    """Ten metres in ten years at 850 +- 60 kg m-3 (Huss 2013): -0.85 m w.e. a-1, 0.06 of it (one standard deviation)
+    from the density alone, which all ice shares; what the volume may be off adds in squares, times 850."""
+    lowered = np.where(np.any([within(*place) for place in ICE], axis=0), -10.0, 0.0)
+    flat = elevation.difference(dem(RELIEF, "2005-08-20"), dem(RELIEF + lowered, "2015-08-20"), BEFORE, BEFORE)
+    exact, known = (elevation.change(flat, correlation=STABLE, density=(850.0, sd)) for sd in (0.0, 60.0))
+    years, z = 3652 / 365.25, scipy.stats.norm.ppf(0.95)
+    volume = -10.0 * exact.area_first_m2.to_numpy()
+    assert exact.volume_m3.to_numpy() == pytest.approx(volume, rel=1e-6)
+    assert known.mass_balance_m_we_a.to_numpy() == pytest.approx(-10 * 0.85 / years)
+    assert known.mass_gt_a.to_numpy() == pytest.approx(volume * 850 / 1e12 / years, rel=1e-6)
+    part = {}
+    for name in ("mass_balance{}_m_we_a", "mass{}_gt_a"):
+        all_, bare = ((table[name.format("_upper")] - table[name.format("_lower")]) / 2 for table in (known, exact))
+        part[name] = np.sqrt(all_**2 - bare**2).to_numpy()
+    balance, mass = part.values()
+    assert balance == pytest.approx(z * 10 * 0.06 / years, rel=1e-6)
+    assert mass == pytest.approx(z * np.abs(volume) * 60 / 1e12 / years, rel=1e-6)
+    assert mass[-1] == pytest.approx(mass[:-1].sum())  # one density: many glaciers do not average it out
+    sure = exact.mass_balance_upper_m_we_a - exact.mass_balance_lower_m_we_a  # as the elevation is, but for the density
+    assert sure.to_numpy() == pytest.approx(0.85 * (exact.dh_dt_upper_m_a - exact.dh_dt_lower_m_a).to_numpy())
+
+
 def test_a_fixed_area_is_told():
     table = elevation.change(pair(), correlation=STABLE).set_index("rgi_id")
     first, second = 4800 * 1500, 4200 * 1500
