@@ -41,7 +41,8 @@ def glaciers(
     """Each glacier in the colour of its rate of area change, and beside it the areas over time; each picks the other.
 
     A glacier picked on the map stays in the series with all its outlines; years brushed in the series leave the
-    outlines of those years. Glaciers that disappeared, split, merged or appeared carry a mark.
+    outlines of those years. Glaciers that disappeared, split, merged or appeared carry a mark; where the table has
+    dh_dt_m_a (attributes.thinned), the hover tells it.
 
     Args: `outlines` (rgi_id, time) of all dates; `table` of change.area on them; `base` a scene or maps.hillshade;
     `limit` is the rate (% a-1) at either end of the colours (default: what 95 % of the glaciers stay within).
@@ -63,6 +64,8 @@ def glaciers(
     largest = largest.assign(
         area_m2=key.map(last["area_m2"]), rate_percent_a=key.map(rate), events=key.map(found["events"]).fillna("")
     ).dropna(subset="rate_percent_a")
+    if "dh_dt_m_a" in table:
+        largest["dh_dt_m_a"] = largest["rgi_id"].map(table.groupby("rgi_id")["dh_dt_m_a"].last())
     limit = limit or float(np.ceil(largest["rate_percent_a"].abs().quantile(0.95) * 10) / 10) or 1.0
     left, bottom, right, top = largest.total_bounds
     margin = 0.04 * max(right - left, top - bottom)

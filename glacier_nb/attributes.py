@@ -188,6 +188,20 @@ def _centreline(shape: shapely.Geometry | None, elevation: xr.DataArray) -> shap
     return best
 
 
+def thinned(table: pd.DataFrame, outlines: gpd.GeoDataFrame, rate: xr.DataArray) -> pd.DataFrame:
+    """`table` (rgi_id) with dh_dt_m_a: each glacier's mean elevation change, in the region's rows that of all of them.
+
+    `rate` (y, x; m a-1, as `load.elevation_rate`) over all ground that `outlines` (rgi_id, geometry) hold at any date,
+    a pixel by the share of it inside; NaN where it holds nothing. ValueError: degrees, or no CRS.
+    """
+    crs.metres(rate.odc.geobox)
+    ground = outlines[["rgi_id", "geometry"]].to_crs(str(rate.odc.geobox.crs)).dissolve("rgi_id")
+    found = zonal(rate, ground.reset_index(), ["mean", "count"]).astype(float).set_index(ground.index)
+    mean, known = found["mean"].copy(), found[found["mean"].notna()]
+    mean["region"] = np.average(known["mean"], weights=known["count"]) if len(known) else np.nan
+    return table.assign(dh_dt_m_a=table["rgi_id"].map(mean))
+
+
 def zonal(layer: xr.DataArray, shapes: gpd.GeoDataFrame, ask: list[str]) -> pd.DataFrame:
     """Statistics of a layer inside shapes, each pixel weighed by the share of it inside; one column each."""
     left, bottom, right, top = layer.odc.geobox.boundingbox.bbox

@@ -51,6 +51,7 @@ TOLD = {
     "time": ("Date", "@time"),
     "kind": ("", "@kind"),
     "rate_percent_a": ("Rate", "@rate_percent_a{+0.00} % a⁻¹"),
+    "dh_dt_m_a": ("Elevation change", "@dh_dt_m_a{+0.00} m a⁻¹"),
     "events": ("What became of it", "@events"),
     "area_m2": ("Area", "@area_km2{0.000} km²"),
     "swept_area_m2": ("Swept area", "@swept_area_km2{0.000} km²"),

@@ -3,6 +3,7 @@
 import geopandas as gpd
 import numpy as np
 import odc.geo.xr
+import pandas as pd
 import pytest
 import rioxarray
 import shapely
@@ -47,6 +48,22 @@ def test_the_longest_line_runs_down_the_middle():
     assert 4000 - 80 <= line.length <= 2000 + 2000 * np.sqrt(2)  # edge to edge, at most by eight neighbours to a corner
     middle = line.intersection(shapely.box(501_010, 5_002_000, 503_010, 5_004_000))
     assert np.abs(shapely.get_coordinates(middle)[:, 0] - 502_010).max() < 500
+
+
+def test_thinning_stands_beside_each_glacier_and_the_region_weighs_it_by_area():
+    """A metre a year in the west, three in the east: shares of pixels count, ice of any date; no DEM, no number."""
+    rate = xr.where(plane(0.0, 0).x < 502_000, -1.0, -3.0) * xr.ones_like(plane(0.0, 0))
+    rate = rate.transpose("y", "x").where(plane(0.0, 0).y < 5_005_000).odc.assign_crs(CRS)
+    west, wider, east, hidden = (
+        shapely.box(501_010, 5_001_000, 502_000, 5_002_000), shapely.box(501_010, 5_001_000, 502_990, 5_002_000),
+        shapely.box(503_000, 5_001_000, 503_990, 5_003_000), shapely.box(501_000, 5_005_200, 502_000, 5_005_800),
+    )  # fmt: skip
+    outlines = gpd.GeoDataFrame({"rgi_id": list("aabc")}, geometry=[west, wider, east, hidden], crs=CRS)
+    table = pd.DataFrame({"rgi_id": ["a", "b", "c", "region"], "change_m2": 0.0})
+    table.attrs = {"units": "m2"}
+    found = attributes.thinned(table, outlines, rate)
+    assert found.attrs == table.attrs and list(found.columns) == ["rgi_id", "change_m2", "dh_dt_m_a"]
+    assert found.dh_dt_m_a.to_numpy() == pytest.approx([-2.0, -3.0, np.nan, -2.5], nan_ok=True)
 
 
 def test_hypsometry_sums_to_the_area():

@@ -64,12 +64,13 @@ def test_what_area_change_is_asked_to_assume_is_in_its_numbers_and_said(region, 
     assert told["smoothing"]["rounds"] == 1 and all(told["smoothing"]["added_m2"])
     table = pd.read_parquet(tmp_path / "change.parquet")
     assert (table.change_m2.dropna() < 1).all()  # nothing grew
+    assert (table.loc[table.rgi_id == "region", "dh_dt_m_a"] < 0).all()  # thinner, beside smaller
     outlines = gpd.read_parquet(tmp_path / "outlines.parquet")
     one, two = (outlines[(outlines.system == "extent-demo") & (outlines.time == time)].union_all()
                 for time in sorted(outlines.time.unique()))  # fmt: skip
     assert two.difference(one).area > 0  # the map itself shows ice beyond: it is the number that leaves it out
     told = nbformat.read(tmp_path / "03_area_change.ipynb", 4).cells[-2].outputs[0]["data"]["text/markdown"]
-    assert all(word in told for word in ("smooth=1", "no glacier grew", "err alike", "less than 30%"))
+    assert all(word in told for word in ("smooth=1", "no glacier grew", "err alike", "less than 30%", "m a⁻¹"))
 
 
 def test_training_leaves_weights_that_know_what_they_learnt_from(ran):
