@@ -6,6 +6,8 @@ from collections.abc import Callable
 
 import distributed
 import geopandas as gpd
+import numpy as np
+import shapely
 import xarray as xr
 
 from glacier_nb import predict, systems, tracing, vectorize
@@ -64,8 +66,9 @@ def mapped(
 
     That is the front's probability (y, x) where the tracer asks for it, else the zones (zone, y, x). `method`, one of
     METHODS, draws them as another paper does; without, the row's own tracer (`System.trace`), or `vectorize.fronts`
-    where it has none. divides, walls (a fjord's, as lines) and land (what stands on rock) go to the tracers that use
-    them. features, weights, client, options and errors as in `predict.zones`; ValueError for an unknown method.
+    where it has none. divides and walls (a fjord's, as lines) go to the tracers that use them; what stands on `land`
+    (polygons, or a boolean layer) is cut from every line. features, weights, client, options and errors as in
+    `predict.zones`; ValueError for an unknown method.
     """
     row = systems.find(system)
     trace, how = (find(method).trace, {}) if method else row.trace or (vectorize.fronts, {})
@@ -74,4 +77,19 @@ def mapped(
     layer = ask(features, row, weights, client, **options)
     given = {"divides": divides, "walls": walls, "land": land}
     given = {name: thing for name, thing in given.items() if name in takes and thing is not None}
-    return trace(layer, **given, **how), layer
+    lines = trace(layer, **given, **how)
+    return (lines if land is None or "land" in takes else off_land(lines, land)), layer
+
+
+def off_land(lines: gpd.GeoDataFrame, land: gpd.GeoDataFrame | xr.DataArray) -> gpd.GeoDataFrame:
+    """Fronts (geometry, pixel_m) without what stands on `land` (polygons, or a boolean layer): a front there is rock.
+
+    Pieces under three pixels are left out, as are fronts of which nothing is left.
+    """
+    ground = land if isinstance(land, gpd.GeoDataFrame) else vectorize.seen(land)
+    cut = lines.difference(ground.to_crs(lines.crs).union_all())
+    pieces, row = shapely.get_parts(cut.to_numpy(), return_index=True)
+    kept = shapely.length(pieces) >= 3 * lines["pixel_m"].to_numpy()[row]
+    rows, group = np.unique(row[kept], return_inverse=True)
+    left = shapely.line_merge(shapely.multilinestrings(pieces[kept], indices=group))
+    return lines.iloc[rows].set_geometry(left, crs=lines.crs).reset_index(drop=True)

@@ -10,7 +10,7 @@ import shapely
 import torch
 from odc.geo.geobox import GeoBox
 
-from glacier_nb import fronts, recipes, systems, tracing
+from glacier_nb import fronts, recipes, systems, tracing, vectorize
 
 GRID = GeoBox.from_bbox((0, 0, 3000, 3000), "EPSG:3413", resolution=30)
 NORTH = np.arange(100)[:, None] < 40  # ice, down to y = 1800 m
@@ -89,6 +89,23 @@ def test_every_method_by_name_draws_one_line_whatever_the_system_gives(term, row
     (line,) = lines.geometry
     assert line.length == pytest.approx(3000, abs=100)
     assert abs(line.bounds[1] - 1800) <= 45 and abs(line.bounds[3] - 1800) <= 45
+
+
+@pytest.mark.parametrize("row", [row for row in fronts.METHODS if row.name != "coastline"], ids=lambda row: row.name)
+@pytest.mark.parametrize("layer", [False, True])
+def test_what_stands_on_land_is_cut_whatever_drew_it(row, layer):
+    """Land in the west (900 m) and a rock of 600 m in the middle: what is left of 3000 m is 1500 m, in two pieces."""
+    land = gpd.GeoDataFrame(geometry=[shapely.box(0, 0, 900, 3000), shapely.box(1500, 1500, 2100, 2100)], crs=GRID.crs)
+    if layer:
+        land = odc.geo.xr.wrap_xr(vectorize.rasterize(land, GRID).values > 0.5, GRID)
+    made_ = made("zones", zones=("glacier", "ocean"), finish=recipes.exclusive_zones)
+    lines, _ = fronts.mapped(scene(NORTH), made_, land=land, method=row.name, progress=False)
+    (line,) = lines.geometry
+    assert line.length == pytest.approx(1500, abs=100) and len(shapely.get_parts(line)) == 2
+    assert line.bounds[0] >= 900 - 15 and shapely.box(1515, 1500, 2085, 2100).intersection(line).is_empty
+    nothing, _ = fronts.mapped(scene(NORTH), made_, land=land * 0 == 0 if layer else gpd.GeoDataFrame(
+        geometry=[shapely.box(-9, -9, 3009, 3009)], crs=GRID.crs), method=row.name, progress=False)  # fmt: skip
+    assert len(nothing) == 0
 
 
 def test_an_unknown_method_names_those_there_are():
