@@ -130,18 +130,24 @@ def flowline(outlines: gpd.GeoDataFrame, pixel: float = 20.0) -> shapely.LineStr
 
 
 def lengths(outlines: gpd.GeoDataFrame) -> list[dict]:
-    """Change of length from date to date: published_m, and ours, of where the outline crosses its `flowline`."""
+    """Change of length from date to date: published_m, and ours_m, of where the outline crosses its `flowline`.
+
+    least_m and most_m are of lines beside it, across the width that the front had at first: how uneven the retreat is.
+    """
     rows = []
     for name, mine in outlines.sort_values("time").groupby("rgi_id"):
         line = flowline(mine)
-        rims = mine.assign(geometry=mine.boundary)
-        found = terminus.positions(rims, "centreline", centreline=line, upglacier=line.coords[0], pixel=30.0)
-        years = mine["time"].dt.year.astype(int).to_numpy()
-        pairs = zip(
-            years, years[1:], mine["length_m"].diff().iloc[1:], found["position_m"].diff().iloc[1:], strict=False
-        )
-        rows += [{"name": name, "from": int(a), "to": int(b), "published_m": round(float(known), 1),
-                  "ours_m": round(float(ours), 1)} for a, b, known, ours in pairs]  # fmt: skip
+        where = {"centreline": line, "upglacier": line.coords[0], "pixel": 30.0}
+        rims, width = mine.assign(geometry=mine.boundary), mine["front_width_m"].iloc[0]
+        steps = terminus.positions(rims, "centreline", **where)["position_m"].diff()
+        beside = terminus.across(rims, "multi-centreline", **where, width=width, spacing=width / 8)
+        beside = beside.pivot(index="time", columns="offset_m", values="position_m").diff()
+        years = mine["time"].dt.year.to_numpy()
+        for n, known in enumerate(mine["length_m"].diff().iloc[1:], start=1):
+            numbers = {"published_m": known, "ours_m": steps.iloc[n]}
+            numbers |= {"least_m": beside.iloc[n].max(), "most_m": beside.iloc[n].min()}
+            numbers = {key: round(float(value), 1) for key, value in numbers.items()}
+            rows.append({"name": name, "from": int(years[n - 1]), "to": int(years[n]), **numbers})
     return rows
 
 
