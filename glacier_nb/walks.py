@@ -17,7 +17,6 @@ import numpy as np
 import pystac
 import torch
 import xarray as xr
-from odc.geo.geobox import GeoBox
 
 from glacier_nb import (
     article,
@@ -63,27 +62,28 @@ coherence where it lowered."""
 
 @dataclasses.dataclass(frozen=True)
 class Place:
-    """Ground to walk on: its largest grid, the pixel (row, column) that cuts lie about, and its items by `PAIRS`.
+    """Ground to walk on: a region, the point (x, y in its CRS) that cuts lie about, and its items by `PAIRS`.
 
     provider, year, months: as in `summers.scenes`. drawn: of the scene's variables those that may be made up, and how.
     divides: ice divides, or None.
     """
 
-    name: str
+    region: regions.Region
     provider: str
-    geobox: GeoBox
-    middle: tuple[int, int]
+    about: tuple[float, float]
     items: tuple[Mapping[str, Sequence[pystac.Item]], ...]
     year: int
     months: tuple[int, ...] = ()
     drawn: Mapping[str, Callable[[xr.Dataset], xr.DataArray]] = dataclasses.field(default_factory=dict)
     divides: gpd.GeoDataFrame | None = None
 
-    def scene(self, side: int) -> xr.Dataset:
-        """A cut (y, x) of `side` pixels, or of all there are, lazy: what the items hold and then what is drawn."""
-        spans = zip(self.middle, self.geobox.shape, strict=True)
-        y, x = (min(max(0, at - side // 2), max(0, size - side)) for at, size in spans)
-        geobox = self.geobox[y : y + side, x : x + side]
+    def scene(self, side: int, pixel: float = 10.0) -> xr.Dataset:
+        """A cut (y, x), lazy, `side` pixels (m) wide or as the region ends: what the items hold, then what is drawn."""
+        whole = regions.geobox(self.region, pixel)
+        column, row = ~whole.affine @ self.about
+        low = [max(0, min(int(at) - side // 2, n - side)) for at, n in zip((row, column), whole.shape, strict=True)]
+        y, x = (slice(start, min(start + side, n)) for start, n in zip(low, whole.shape, strict=True))
+        geobox = whole[y, x]
         found, *others = (
             next(summers.scenes(items, [self.year], geobox, self.provider, self.months))[1] for items in self.items
         )
@@ -108,20 +108,19 @@ def demo_region() -> Place:
     """The embedded region about its calving front, in its last summer."""
     region, provider = regions.place(demo.region("demo")), demo.provider("demo")
     line = demo.truth("fronts").iloc[-1]
-    geobox = regions.geobox(region, 10.0)
-    column, row = ~geobox.affine @ line.geometry.interpolate(0.5, normalized=True).coords[0]
+    about = line.geometry.interpolate(0.5, normalized=True).coords[0]
     divides = regions.inventory(demo.inventory("demo"), region)
     given = _items(region.bbox, line.time.year, provider)
-    return Place("demo", provider, geobox, (int(row), int(column)), given, line.time.year, (), STAND_INS, divides)
+    return Place(region, provider, about, given, line.time.year, (), STAND_INS, divides)
 
 
 def khumbu(folder: str | os.PathLike | None = None) -> Place:
     """Real scenes: Khumbu in the summer of 2024, in a folder of samples; FileNotFoundError as in `datasets.place`."""
     provider = str(datasets.place("khumbu-stac", folder))
     region = regions.place([86.78, 27.95, 86.85, 28.0])
-    geobox = regions.geobox(region, 10.0)
-    given = _items(region.bbox, 2024, provider, (7,), "dem")
-    return Place("Khumbu", provider, geobox, tuple(n // 2 for n in geobox.shape), given, 2024, (7,))
+    about = regions.geobox(region, 10.0).boundingbox
+    about = (about.left + about.right) / 2, (about.bottom + about.top) / 2
+    return Place(region, provider, about, _items(region.bbox, 2024, provider, (7,), "dem"), 2024, (7,))
 
 
 def _items(bbox: Sequence[float], year: int, provider: str, months=(), terrain: str = "cop-dem-glo-30") -> tuple:
@@ -143,17 +142,18 @@ def lacks(system: str | System, scene: xr.Dataset) -> list[str]:
 def walk(system: str | System, place: Place, client: distributed.Client | None = None, seed: int = 0) -> Walk:
     """One system over a cut of a place that its smallest window, or the only one that it takes, covers in four.
 
-    client: as in `predict.zones`. seed: of its weights. Errors are those of what is walked through; LookupError where
-    an input is missing.
+    The pixel is that of its weights, or 10 m. client: as in `predict.zones`. seed: of weights, where the package has
+    none. Errors are those of what is walked through; LookupError where an input is missing.
     """
     system = systems.find(system)
     window = system.window or max(SIDE, trials.smallest(system))
-    scene = place.scene(3 * window // 2)
+    ours = _ours(system)
+    scene = place.scene(3 * window // 2, 10.0 if ours is None else ours.resolution or 10.0)
     layers = features.stack(scene, systems.layers(system, scene))
     ice = [zone for zone in system.zones if zone in (*vectorize.ICE, *rockglaciers.ZONES)]
     zones = front = outlines = lines = None
     with tempfile.TemporaryDirectory() as folder:
-        given = untrained(system, layers, pathlib.Path(folder), seed)
+        given = ours or untrained(system, layers, pathlib.Path(folder), seed)
         how = {"client": client, "window": window, "progress": False}
         if system.trace or set(system.zones) & set(systems.WATER):
             lines, traced = fronts.mapped(layers, system, given, divides=place.divides, **how)
@@ -165,14 +165,18 @@ def walk(system: str | System, place: Place, client: distributed.Client | None =
     return Walk(scene, layers, zones, front, outlines, lines)
 
 
-def untrained(system: System, layers: xr.DataArray, folder: pathlib.Path, seed: int = 0) -> str | None:
-    """Path of weights as they are before training, normalised by what is seen of `layers`.
+def _ours(system: System) -> weights.Weights | None:
+    """The system's weights, where the package comes with some."""
+    found = weights.default(system.name)
+    return None if found is None or found.url else found
 
-    None where the package has trained ones, or there is nothing to train. layers: (feature, y, x), lazy or not; an
-    optional input that is not there is unknown.
+
+def untrained(system: System, layers: xr.DataArray, folder: pathlib.Path, seed: int = 0) -> str | None:
+    """Path of weights as they are before training, normalised by what is seen of `layers`; None: nothing to train.
+
+    layers: (feature, y, x), lazy or not; an optional input that is not there is unknown.
     """
-    ours = weights.default(system.name)
-    if not system.recipe or (ours is not None and not ours.url):
+    if not system.recipe:
         return None
     torch.manual_seed(seed)
     network = system.network(len(system.inputs))

@@ -52,14 +52,14 @@ def check(name: str, found: walks.Walk) -> None:
     if found.zones is not None:
         zones = found.zones
         assert zones.dims == ("zone", "y", "x") and zones.zone.values.tolist() == list(system.zones)
-        assert zones.odc.geobox == grid and zones.attrs["system"] == system.name
+        assert on(zones, grid) and zones.attrs["system"] == system.name
         assert np.array_equal(zones.notnull().all("zone").values, seen)
         assert np.array_equal(zones.notnull().any("zone").values, seen)
         held = zones.values[:, seen]
         assert held.min() >= -EXACT and np.allclose(held.sum(axis=0), 1, atol=EXACT)
         assert re.findall(r"(\w+)\(", zones.attrs["clean"]) == [step.__name__ for step, _ in system.clean]
     if found.front is not None:
-        assert found.front.dims == ("y", "x") and found.front.odc.geobox == grid
+        assert found.front.dims == ("y", "x") and on(found.front, grid)
         assert np.array_equal(found.front.notnull().values, seen)
         assert found.front.min() >= 0 and found.front.max() <= 1
     ice = [zone for zone in system.zones if zone in (*vectorize.ICE, "rock glacier")]
@@ -79,6 +79,13 @@ def check(name: str, found: walks.Walk) -> None:
         drawn(found.fronts, grid, ("LineString", "MultiLineString"))
 
 
+def on(layer: xr.DataArray, grid) -> bool:
+    """Whether a layer lies on a grid, to a thousandth of a pixel: 48.9 m is no sum of powers of two."""
+    mine = layer.odc.geobox
+    near = np.allclose(mine.affine, grid.affine, rtol=0, atol=abs(grid.resolution.x) / 1000)
+    return near and mine.shape == grid.shape and mine.crs == grid.crs
+
+
 def drawn(frame, grid, kinds: tuple[str, ...]) -> None:
     """Shapes are valid, of a kind, in the grid's CRS and within it."""
     assert frame.crs == grid.crs and {"rgi_id", "time", "system", "pixel_m"} <= set(frame.columns)
@@ -95,7 +102,7 @@ def test_a_cheap_row_walks_the_road(name, ground, client):
 
 def test_ground_that_no_image_saw_has_no_zone(ground, client):
     """The region's box in degrees, turned, reaches past its images: in its corner a wedge was never seen."""
-    found = walks.walk("ndsi", dataclasses.replace(ground, middle=(0, 0)), client)
+    found = walks.walk("ndsi", dataclasses.replace(ground, about=(0.0, 1e9)), client)
     unseen = found.layers.isnull().all("feature").values
     assert unseen.any() and not unseen.all()
     check("ndsi", found)
