@@ -87,11 +87,17 @@ def find(name: str | System) -> System:
 def layers(system: str | System, scene: Iterable[str]) -> list[str]:
     """Those of the system's inputs, and of what its cleaning reads, that the layers of a scene can give.
 
+    LookupError: it can give none of the inputs.
+
     >>> layers("diaconu2023", ["red", "green", "blue", "nir", "swir22"])
     ['red', 'green', 'blue', 'nir', 'swir22']
     """
     system, there = find(system), set(scene)
-    return [name for name in (*system.inputs, *system.reads) if set(features.needs([name])) <= there]
+    found = [name for name in (*system.inputs, *system.reads) if set(features.needs([name])) <= there]
+    if not set(found) & set(system.inputs):
+        needs, has = (", ".join(map(str, names)) for names in (features.needs(system.inputs), sorted(there)))
+        raise LookupError(f"{system.name} needs {needs}; the scene has {has}: add it, or take another system")
+    return found
 
 
 def shows_ground(system: System) -> list[bool]:

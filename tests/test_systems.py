@@ -28,6 +28,12 @@ def test_what_counts_as_ice_and_water_is_the_same_everywhere():
     assert set(clean.ICE) | set(clean.LAND) | set(systems.WATER) < set(vectorize.ZONES)
 
 
+def test_a_scene_that_gives_a_system_nothing_is_refused_by_name():
+    with pytest.raises(LookupError, match="hed_unet_hh_hv needs hh, hv; the scene has green, red: add it"):
+        systems.layers("hed_unet_hh_hv", ["red", "green"])
+    assert systems.layers("any-sensors", ["lwir11"]) == ["lwir11"]
+
+
 @ROWS
 def test_row_is_whole(system):
     assert system.citation and system.task
