@@ -2,9 +2,11 @@
 
 import asyncio
 import contextlib
+import importlib.util
 import json
+import os
 import pathlib
-import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -155,29 +157,47 @@ def _absolute(document: dict, base: str) -> dict:
     return {**document, "assets": assets, "links": []}
 
 
+RUSTAC = """
+import os, select, signal, sys
+
+ended, held = os.pipe()
+child = os.fork()
+if child == 0:
+    from rustac import main
+    sys.exit(main())
+os.close(held)
+ready, _, _ = select.select([0, ended], [], [])
+os.kill(child, signal.SIGTERM)
+os.waitpid(child, 0)
+sys.exit(ended in ready)
+"""
+"""`rustac`, until its standard input closes: so it ends with the process that started it, however that one ends."""
+
+
 @contextlib.contextmanager
 def _api(paths: list[pathlib.Path]) -> Iterator[str]:
     """Run `rustac serve` over the JSON files; yields its address once it answers."""
-    program = shutil.which("rustac", path=str(pathlib.Path(sys.executable).parent)) or shutil.which("rustac")
-    if program is None:
-        raise FileNotFoundError("no `rustac` program beside this Python: pip install rustac")
+    if importlib.util.find_spec("rustac") is None:
+        raise FileNotFoundError("no `rustac` beside this Python: pip install rustac")
+    program = paths[0].with_name("api.py")
+    program.write_text(RUSTAC)
     with tempfile.TemporaryFile() as log:
         for _ in range(ATTEMPTS):  # another program may take the free port before rustac does
             with socket.socket() as probe:
                 probe.bind((LOOPBACK, 0))
                 place = f"{LOOPBACK}:{probe.getsockname()[1]}"
-            command = [program, "serve", *map(str, paths), "--create-collections", "--addr", place]
-            process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+            command = [sys.executable, str(program), "serve", *map(str, paths), "--create-collections", "--addr", place]
+            process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=log, stderr=log, start_new_session=True)
             try:
                 if _answers(f"http://{place}/collections", process):
                     yield f"http://{place}"
                     return
             finally:
-                process.terminate()
+                process.stdin.close()
                 try:
                     process.wait(10)
                 except subprocess.TimeoutExpired:
-                    process.kill()
+                    os.killpg(process.pid, signal.SIGKILL)
                     process.wait()
         log.seek(0)
         said = log.read().decode(errors="replace").strip().splitlines()[-1:] or ["nothing"]

@@ -1,6 +1,10 @@
 """A folder served as a provider: ranges are real, the API finds what is there, nothing stays behind."""
 
 import json
+import socket
+import subprocess
+import sys
+import time
 import urllib.error
 import urllib.request
 
@@ -76,12 +80,32 @@ def test_nothing_stays_behind(folder):
     before = {child.pid for child in me.children(recursive=True)}
     with pytest.raises(ZeroDivisionError), serve.folder(folder) as served:
         ours = {child.pid for child in me.children(recursive=True)} - before
-        assert len(ours) == 1 and ask(f"{served.stac}/collections")[0] == 200
+        assert ours and ask(f"{served.stac}/collections")[0] == 200
         1 / 0  # noqa: B018
     assert not any(psutil.pid_exists(pid) for pid in ours)
     for address in (served.stac, served.files):
         with pytest.raises(urllib.error.URLError):
             ask(address)
+
+
+def test_the_api_ends_with_a_process_that_is_killed(folder):
+    code = "import sys; from glacier_nb import serve\n"
+    code += "with serve.folder(sys.argv[1]) as one: print(one.stac, flush=True); input()"
+    process = subprocess.Popen(
+        [sys.executable, "-W", "ignore", "-c", code, str(folder)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    port = int(process.stdout.readline().decode().strip().rpartition(":")[2])
+    with socket.create_connection((serve.LOOPBACK, port), 5):
+        process.kill()  # nothing is left to stop it
+    process.communicate()
+    end = time.monotonic() + 30
+    while time.monotonic() < end:
+        try:
+            socket.create_connection((serve.LOOPBACK, port), 5).close()
+        except ConnectionRefusedError:
+            return
+        time.sleep(0.05)
+    raise AssertionError("the STAC API is still there")
 
 
 def test_two_folders_at_once(folder):
