@@ -20,13 +20,17 @@ DERIVATIVES = terrain.DERIVATIVES
 SMOOTHED = tuple(f"{name}_smoothed" for name in DERIVATIVES)
 TEXTURES = ("contrast", "dissimilarity", "homogeneity", "asm", "correlation", "entropy", "variance")
 
+PLACE = ("latitude_sin", "latitude_cos", "longitude_sin", "longitude_cos")
+
+_COOCCURRENCES = tuple(
+    Part(tuple(f"{band}_glcm_{name}" for name in TEXTURES), (band,), formulas.cooccurrences(radar=band == "vv"))
+    for band in ("pan", "nir", "vv")
+)
 PARTS = (
     Part(DERIVATIVES, ("elevation",), terrain.derivatives),
     Part(SMOOTHED, ("elevation",), functools.partial(terrain.derivatives, smooth=True)),
-    *(
-        Part(tuple(f"{band}_glcm_{name}" for name in TEXTURES), (band,), formulas.cooccurrences(radar=band == "vv"))
-        for band in ("pan", "nir", "vv")
-    ),
+    Part(PLACE, ("elevation",), formulas.place),
+    *_COOCCURRENCES,
 )
 """What is neither a variable of the scene nor `instrument`, the number of a pixel's instrument in `tasseled.CAPS`."""
 
@@ -38,6 +42,7 @@ _DL4GAM = "Diaconu et al., DL4GAM, github.com/dcodrut/dl4gam_alps: of the smooth
 _RILEY = "Riley et al. 1999, Intermountain Journal of Sciences 5"
 _PAUL = "Paul et al. 2013, doi:10.3189/2013AoG63A296"
 _GLAVITU = "Maslov et al. 2025, doi:10.1038/s41467-024-54956-x: log10(power + 1e-6)"
+_PLACE = "Maslov et al. 2025, doi:10.1038/s41467-024-54956-x: of the scene's middle, on the elevation's ground"
 _CAFFE = "-20 to 5 dB, cross-polarised -28 to -3 dB: our choice, near the mean grey 0.305 of Gourmelon et al. 2022"
 _CALFIN = "Cheng et al. 2021, doi:10.5194/tc-15-1663-2021; the operator is ours: "
 _LOEBEL = "Loebel et al. 2022, doi:10.1109/TGRS.2022.3208454: 0.1 to 98 percentile in eight bits"
@@ -105,6 +110,7 @@ FEATURES = (
         Feature(f"{name}_amplitude", (name,), "1", lambda power: np.sqrt(np.maximum(power, 0.0)), "root of the power")
         for name in _POLARISATIONS
     ),
+    *(Feature(name, (name,), "1", lambda layer: layer, _PLACE) for name in PLACE),
     *(Feature(f"{name}_log", (name,), "1", formulas.logarithm, _GLAVITU) for name in (*_POLARISATIONS, *_ORBITS)),
     *(
         Feature(f"{name}_grey", (name,), "1", functools.partial(formulas.grey, low=low), _CAFFE)
@@ -140,7 +146,7 @@ FEATURES = (
     Feature("calfin_toned", ("nir",), "1", formulas.calfin(contrast.toned), _CALFIN + "tone map for shadows", True),
     *(
         Feature(name, (name,), "1", lambda layer: layer, _HARALICK)
-        for part in PARTS[2:]
+        for part in _COOCCURRENCES
         for name in part.names
     ),
 )  # fmt: skip

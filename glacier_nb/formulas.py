@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+from odc.geo.geobox import GeoBox
 
 from glacier_nb import blocks, contrast
 
@@ -93,6 +94,20 @@ def calfin(change: Callable):
 def equalised(low: float):
     """A formula of power: `grey` from `low`, then adaptive equalisation with clip 2."""
     return lambda power: contrast.clahe(blocks.each(functools.partial(grey, low=low), power), 2.0)
+
+
+def place(elevation, geobox: GeoBox) -> tuple:
+    """Sine and cosine of the latitude, and of the longitude, of the scene's middle, wherever there is elevation."""
+    ((longitude, latitude),) = geobox.extent.centroid.to_crs("EPSG:4326").points
+    y, x = np.radians((latitude, longitude))
+    return tuple(
+        blocks.each(functools.partial(_constant, value=value), elevation)
+        for value in (np.sin(y), np.cos(y), np.sin(x), np.cos(x))
+    )
+
+
+def _constant(layer, value: float):
+    return np.where(np.isnan(layer), np.float32(np.nan), np.float32(value))
 
 
 def cooccurrences(radar: bool):

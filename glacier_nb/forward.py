@@ -217,7 +217,7 @@ def _batch(x: Tensor, cuts: list[tuple[slice, slice]], job: Job, seed: int) -> T
         with torch.autocast(where.type, half, enabled=half is not None):
             terms = model(inputs)
         terms = {name: scores.float() for name, scores in terms.items() if isinstance(scores, Tensor)}
-        found = systems.finish(job.system, terms)
+        found = systems.finish(job.system, terms, job.term)
         if job.term not in found:
             raise LookupError(f"{job.system.name} gives {', '.join(found)}, not {job.term}")
         return found[job.term]

@@ -54,14 +54,16 @@ WATER = ("ocean", "melange")
 """The zones in which a calving front ends a glacier."""
 
 
-def finish(system: System, terms: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def finish(system: System, terms: Mapping[str, Tensor], wanted: str = "front") -> dict[str, Tensor]:
     """Probabilities from a network's raw terms; what is missing is derived, so that all systems are scored alike.
 
-    A front is derived from zones that hold ice and water: where a pixel may be ice and one of its neighbours water.
+    A front, where it is `wanted`, is derived from zones that hold ice and water: where a pixel may be ice and one of
+    its neighbours water.
     """
     asked = inspect.signature(system.finish).parameters
     known = system.finish(**{name: scores for name, scores in terms.items() if name in asked})
-    if "front" not in known and set(system.zones) & set(clean.ICE) and set(system.zones) & set(WATER):
+    met = set(system.zones) & set(clean.ICE) and set(system.zones) & set(WATER)
+    if wanted == "front" and wanted not in known and met:
         ice, water = (
             sum(known["zones"][:, k : k + 1] for k, zone in enumerate(system.zones) if zone in names)
             for names in (clean.ICE, WATER)

@@ -5,12 +5,13 @@ import functools
 from torch.optim import Adam
 
 from glacier_nb import augment, losses, recipes
-from glacier_nb.networks import glavitu, glavitu_peers, later
+from glacier_nb.networks import glavitu, glavitu_peers, later, placed
 from glacier_nb.recipes import Recipe, System
 
 _OPTICAL = ("blue", "green", "red", "nir", "swir16", "swir22")
 _LOW = (-0.00373555, -0.01996775, -0.01857444, -0.02698885, -0.0254627, -0.02451179, -103.29675627, 0.0)
 _HIGH = (2.0468, 2.1253, 2.2303, 2.6781, 2.1246, 2.1602, 8349.42706884, 88.97835244)
+_SPAN = tuple(round(high - low, 8) for low, high in zip(_LOW, _HIGH, strict=True))
 _FOCAL = ((losses.focal, 1.0, {"gamma": 2.0}),)
 _DEEP = {"loss": losses.focal, "options": {"gamma": 2.0}}
 _SCALED = ((augment.scaled, 0.5, {"low": 0.8}),)
@@ -52,7 +53,7 @@ _maslov2024 = functools.partial(
         augment=_SCALED,
     ),
     mean=_LOW,
-    std=tuple(round(high - low, 8) for low, high in zip(_LOW, _HIGH, strict=True)),
+    std=_SPAN,
 )
 _READ = "layers read from the parameter counts of the released code"
 
@@ -93,6 +94,16 @@ ROWS = (
         departs="least validation loss kept; Monte-Carlo passes are averaged plainly",
         reference_parameters=10_024_516,
         scores="IoU 0.894, mean over regions",
+    ),
+    _maslov2024(
+        name="glavitu_2024_coordinates",
+        inputs=(*_OPTICAL, "elevation", "slope", "latitude_sin", "latitude_cos", "longitude_sin", "longitude_cos"),
+        network=functools.partial(placed.coordinates, network=glavitu.glavitu_2024),
+        loss=(*_FOCAL, (losses.deep, 0.5, _DEEP)),
+        mean=(*_LOW, *(0.0,) * 4),
+        std=(*_SPAN, *(1.0,) * 4),
+        departs="as glavitu_2024; the place is the scene's middle, not the patch's",
+        reference_parameters=10_029_252,
     ),
     _maslov2024(
         name="glavitu_2024_deeplabv3plus_resnest101",

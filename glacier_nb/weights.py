@@ -214,14 +214,15 @@ def tensors(path: pathlib.Path) -> dict[str, np.ndarray]:
     """
     with open(path, "rb") as file:
         head = file.read(9)
+    # its header's length comes first, whose lowest byte may be that of a pickle
+    if head[8:9] == b"{" and int.from_bytes(head[:8], "little") < path.stat().st_size:
+        return safetensors.numpy.load_file(path)
     if head.startswith(b"PK\x03\x04"):
         return _torch(path)
     if head.startswith(b"\x80"):
         raise ValueError(_pickled(path))
     if head.startswith(b"\x89HDF\r\n\x1a\n"):
         return _keras(path)
-    if head[8:9] == b"{":
-        return safetensors.numpy.load_file(path)
     raise ValueError(f"{path.name} is neither safetensors nor Keras HDF5 nor PyTorch's zip: give one of these")
 
 

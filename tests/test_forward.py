@@ -34,11 +34,11 @@ def test_memory_that_runs_out_halves_the_batch_and_that_is_remembered(trained, m
     expected = predict.zones(layers, SYSTEM, trained, **HOW)
     finish = systems.finish
 
-    def small(system, terms):
+    def small(system, terms, term):
         sizes.append(len(terms["zones"]))
         if sizes[-1] > 2:
             raise error
-        return finish(system, terms)
+        return finish(system, terms, term)
 
     monkeypatch.setattr(systems, "finish", small)
     monkeypatch.setattr(predict, "BLOCK", 1000)
@@ -95,7 +95,7 @@ def test_a_plan_counts_what_the_run_will_do(trained, monkeypatch, capsys):
     seen = []
     finish = systems.finish
     monkeypatch.setattr(
-        systems, "finish", lambda system, terms: seen.append(len(terms["zones"])) or finish(system, terms)
+        systems, "finish", lambda system, terms, term: seen.append(len(terms["zones"])) or finish(system, terms, term)
     )
     done = predict.zones(layers, SYSTEM, trained, plan=plan, symmetries=4, **HOW)
     assert sum(seen) == plan.passes

@@ -93,7 +93,7 @@ def test_windows_without_a_seen_pixel_are_not_predicted(trained, monkeypatch):
     seen = []
     finish = systems.finish
     monkeypatch.setattr(
-        systems, "finish", lambda system, terms: seen.append(len(terms["zones"])) or finish(system, terms)
+        systems, "finish", lambda system, terms, term: seen.append(len(terms["zones"])) or finish(system, terms, term)
     )
     found = predict.zones(layers, SYSTEM, trained, window=32, halo=0, batch=3)
     assert sum(seen) == 4 * 2 and max(seen) == 3

@@ -15,6 +15,7 @@ from odc.geo.xr import xr_zeros
 from glacier_nb import (
     __main__,
     clean,
+    features,
     landscapes,
     location,
     losses,
@@ -279,22 +280,29 @@ def test_any_one_sensor_may_be_missing_where_nobody_learnt(tmp_path):
 # places
 
 
-@pytest.mark.parametrize(("kind", "count"), [("region", 10_029_764), ("coordinates", 10_029_252)])
-def test_a_located_row_has_the_reference_s_count(kind, count):
-    system = location.located("glavitu_2024", kind)
-    assert systems.card(system)["parameters"] == count
+def test_a_row_told_its_region_has_the_reference_s_count():
+    system = location.located("glavitu_2024")
+    assert systems.card(system)["parameters"] == 10_029_764
     assert len(system.mean) == len(system.std) == len(system.inputs)
 
 
 def test_codes_are_what_the_paper_says():
     assert location.region(3)[3] == 1 and sum(location.region(3)) == 1 and location.region(None)[11] == 1
-    assert location.coordinates(90, 0) == pytest.approx((0, 1, 1, 0)) and len(location.coordinates(8, 46)) == 4
     with pytest.raises(ValueError, match="region 11: regions are numbered 0 to 10"):
         location.region(11)
-    with pytest.raises(ValueError, match="give degrees, longitude first"):
-        location.coordinates(46.0, 98.0)
-    with pytest.raises(LookupError, match="one of region, coordinates"):
-        location.located("glavitu_2024", "continent")
+
+
+def test_a_row_reads_where_it_looks_from_its_scene():
+    system = systems.find("glavitu_2024_coordinates")
+    heights = xr_zeros(GRID, dtype="float32") + 2000
+    heights[3, 4] = np.nan
+    code = features.stack(xr.Dataset({"elevation": heights}), system.inputs[-4:])
+    ((longitude, latitude),) = GRID.extent.centroid.to_crs("EPSG:4326").points
+    y, x = np.radians((latitude, longitude))
+    np.testing.assert_allclose(code[:, 0, 0], [np.sin(y), np.cos(y), np.sin(x), np.cos(x)], rtol=1e-6)
+    assert code[:, 3, 4].isnull().all() and (code.isnull().sum() == 4)
+    np.testing.assert_allclose((code[:2] ** 2).sum("feature").values[0, 0], 1, rtol=1e-6)
+    assert not any(systems.shows_ground(system)[-4:]), "a place is always there, seen or not"
 
 
 def test_layers_of_a_place_are_unseen_where_images_are():

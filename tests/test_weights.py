@@ -103,6 +103,16 @@ class Bomb:
         return (pytest.fail, ("a pickle was opened",))
 
 
+@pytest.mark.parametrize("length", [128, 640, 2 * 65536 + 640])
+def test_weights_whose_header_is_as_long_as_a_pickle_begins_are_weights(tmp_path, length):
+    """The first bytes are the header's length: 80 00 and 80 02, as pickles begin, among them."""
+    path, wanted = tmp_path / "a.safetensors", np.arange(3, dtype="float32")
+    header = json.dumps({"a": {"dtype": "F32", "shape": [3], "data_offsets": [0, 12]}}).encode().ljust(length)
+    path.write_bytes(length.to_bytes(8, "little") + header + wanted.tobytes())
+    assert path.read_bytes()[0] == 0x80
+    np.testing.assert_array_equal(weights.tensors(path)["a"], wanted)
+
+
 @pytest.mark.parametrize("name", ["weights.pt", "weights.pkl", "weights.safetensors", "weights.h5"])
 @pytest.mark.parametrize("how", ["torch", "pickle"])
 def test_a_pickle_is_refused_whatever_its_name(tmp_path, name, how):
