@@ -47,7 +47,7 @@ def test_memory_that_runs_out_halves_the_batch_and_that_is_remembered(trained, m
     too_large = [size for size in sizes if size > 2]
     assert too_large == sorted(too_large, reverse=True) and len(too_large) == 2  # 8, 4, and never again
 
-    def full(system, terms):
+    def full(system, terms, term):
         raise error
 
     monkeypatch.setattr(systems, "finish", full)
