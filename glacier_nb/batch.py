@@ -13,7 +13,8 @@ import psutil
 from papermill.exceptions import PapermillExecutionError
 from tqdm import tqdm
 
-from glacier_nb import article, cluster, provenance, regions
+from glacier_nb import article, cluster, provenance
+from glacier_nb.nothing import Nothing
 
 HERE = pathlib.Path(__file__).resolve().parent
 NOTEBOOKS = next(p for p in (HERE / "notebooks", HERE.parent / "notebooks") if p.exists() or p.parent == HERE.parent)
@@ -73,7 +74,7 @@ def notebook(name: str, parameters: dict, out: pathlib.Path, progress: bool = Tr
             extra_arguments=["--log-level=ERROR"],  # the kernel's own advice on transport is not the reader's concern
         )
     except PapermillExecutionError as error:
-        kind = regions.Nothing if error.ename == regions.Nothing.__name__ else RuntimeError
+        kind = Nothing if error.ename == Nothing.__name__ else RuntimeError
         raise kind(f"{path.stem}: {error.ename}: {article.line(str(error.evalue))} (see {failed})") from None
     seconds = time.time() - start
     article.tidy(ran)
@@ -111,7 +112,7 @@ def tour(names: Sequence[str], parameters: dict, out: pathlib.Path, workers: int
         for name in tqdm(names, desc="notebooks", unit="notebook"):
             try:
                 reports.append(notebook(name, {**shared, "out": str(out / name)}, out, progress=False))
-            except regions.Nothing as why:
+            except Nothing as why:
                 if not reports:
                     raise
                 reports.append({"notebook": name, "nothing": str(why)})

@@ -19,6 +19,7 @@ from shapely.geometry.base import BaseGeometry
 
 from glacier_nb import datasets, inventories, readers, search
 from glacier_nb.gazetteer import PLACES
+from glacier_nb.nothing import Nothing
 
 POLAR = 75.0
 """Latitude (degrees) past which a grid is polar stereographic."""
@@ -34,10 +35,6 @@ _NUMBER = r"[+-]?\d+\.?\d*"
 __all__ = ("PLACES", "POLAR", "Nothing", "Region", "geobox", "inventory", "metric", "place")
 
 _INVENTORIES = ("rgi7-hintereisferner", "rgi6-everest", "rgi6-high-mountain-asia", "rgi6-exploradores", "rgi6-columbia")
-
-
-class Nothing(LookupError):
-    """A place has none of what was looked for, as no ice or no glacier that ends in water: an answer, not a mistake."""
 
 
 @dataclass(frozen=True)

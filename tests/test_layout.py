@@ -9,7 +9,7 @@ import pytest
 
 PACKAGE = pathlib.Path(__file__).resolve().parents[1] / "glacier_nb"
 FLOORS = (
-    {"answers", "corrections", "crs", "furniture", "gates", "gazetteer", "rims"},
+    {"answers", "corrections", "crs", "furniture", "gates", "gazetteer", "nothing", "rims"},
     {"basins"},
     {"augment", "blocks", "clean", "cluster", "contours", "coverages", "crossings", "events", "iceflow", "ledger",
      "losses", "maps", "margins", "metrics", "mount", "namings", "networks", "overpass", "paths", "provenance",
@@ -100,6 +100,15 @@ def test_modules_stay_small_and_told(path):
     public = [node for node in tree.body if isinstance(node, ast.FunctionDef | ast.ClassDef) and node.name[0] != "_"]
     bare = [node.name for node in public if not ast.get_docstring(node)]
     assert not bare, f"{path.name}: no docstring on {bare}"
+
+
+def test_who_runs_notebooks_reads_no_maps():
+    """The demo's own process stands beside its notebooks all the time: what it imports, it takes from them."""
+    code = (
+        "import sys, glacier_nb.tour; sys.exit(bool({'geopandas', 'xarray', 'rasterio', 'torch'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-W", "ignore", "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr or "libraries of maps were imported"
 
 
 def test_reading_and_plotting_do_without_torch():
