@@ -334,7 +334,8 @@ def main(argv: list[str] | None = None) -> int:
         print(f"bench: {error}", file=sys.stderr)
         return 2
     if arguments.json:
-        print(json.dumps({"rows": found.to_dict("records"), "not_run": missing}))
+        rows = json.loads(found.to_json(orient="records"))  # NaN, which JSON has not, as null
+        print(json.dumps({"rows": rows, "not_run": missing}))
     else:
         print("\n".join(lines(arguments.bench, found, missing)))
     return 0
