@@ -8,6 +8,8 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from glacier_nb.networks.calfin import Pointwise
+
 LAYOUT = "haiku"
 NAMES = (
     (r"^snake_head\.conv1_d\.", "head.0."),
@@ -47,23 +49,6 @@ class Separable(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """(batch, inner, y, x) -> (batch, outer, y / stride, x / stride)."""
         return F.relu(self.norm(self.depthwise(F.pad(self.pointwise(x), self.padding))))
-
-
-class Pointwise(nn.Module):
-    """1x1 convolution without bias, batch norm and, unless `linear`, an ELU."""
-
-    def __init__(self, inner: int, outer: int, stride: int = 1, linear: bool = False):
-        super().__init__()
-        self.conv = nn.Conv2d(inner, outer, 1, bias=False)
-        self.norm = nn.BatchNorm2d(outer)
-        self.stride, self.linear = stride, linear
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """(batch, inner, y, x) -> (batch, outer, y / stride, x / stride)."""
-        # Of every `stride`th pixel, which is the same: a strided 1x1 convolution of few channels, channels last, reads
-        # past its input on its way back (torch 2.13 on a CPU), and may take the process with it.
-        x = self.norm(self.conv(x[..., :: self.stride, :: self.stride]))
-        return x if self.linear else F.elu(x)
 
 
 class Block(nn.Module):
