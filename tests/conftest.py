@@ -3,7 +3,10 @@
 import importlib.util
 import os
 import pathlib
+import secrets
+import sys
 
+import daemon
 import pytest
 
 from glacier_nb import demo, pages, tour
@@ -22,6 +25,19 @@ os.environ.setdefault("JUPYTER_PLATFORM_DIRS", "1")
 FLAGS = [flag for flag in pages.BROWSER if not flag.startswith(("--headless", "--virtual-time"))]
 SIZE = {"width": 1300, "height": 1000}
 ROOT = pathlib.Path(__file__).resolve().parents[1]
+GATEWAY = """
+c.DaskGateway.backend_class = "dask_gateway_server.backends.local.UnsafeLocalBackend"
+c.DaskGateway.authenticator_class = "dask_gateway_server.auth.SimpleAuthenticator"
+c.SimpleAuthenticator.password = "{password}"
+c.DaskGateway.address = "127.0.0.1:{inner}"
+c.Proxy.address = "127.0.0.1:{outer}"
+c.UnsafeLocalBackend.clusters_directory = "{folder}"
+c.ClusterConfig.scheduler_cmd = ["{programs}/dask", "scheduler"]
+c.ClusterConfig.worker_cmd = ["{programs}/dask", "worker"]
+c.ClusterConfig.environment = {{"PYTHONPATH": "{ours}", "OMP_NUM_THREADS": "1"}}
+c.ClusterConfig.worker_cores = 1
+c.ClusterConfig.worker_memory = "2 G"
+"""
 
 
 @pytest.fixture(scope="session")
@@ -92,3 +108,22 @@ def opened(browser):
         tab.close()
     assert not said
     assert not [url for url in asked if not url.startswith(("file:", "data:", "blob:"))]
+
+
+@pytest.fixture
+def gateway(tmp_path, monkeypatch):
+    """A real dask-gateway-server on loopback, as a hub has one: its address and what a user's notebook knows of it."""
+    dask_gateway = pytest.importorskip("dask_gateway")
+    pytest.importorskip("dask_gateway_server")
+    for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"):
+        monkeypatch.delenv(name, raising=False)  # its client goes through a proxy to loopback too
+    password, (inner, outer) = secrets.token_hex(8), daemon.ports(2)
+    folder = tmp_path / "gateway"
+    (folder / "clusters").mkdir(parents=True)
+    settings = folder / "settings.py"
+    programs, ours = pathlib.Path(sys.executable).parent, f"{ROOT}{os.pathsep}{ROOT / 'tests'}"
+    places = {"folder": folder / "clusters", "programs": programs, "ours": ours}
+    settings.write_text(GATEWAY.format(password=password, inner=inner, outer=outer, **places))
+    command = [f"{programs}/dask-gateway-server", "--config", str(settings)]
+    with daemon.running(command, folder, f"http://127.0.0.1:{outer}/api/health"):
+        yield {"address": f"http://127.0.0.1:{outer}", "auth": dask_gateway.BasicAuth("reader", password)}

@@ -1,11 +1,8 @@
 """A client closes what it started and nothing else, and counts the cores that there are."""
 
 import os
-import pathlib
-import secrets
 import sys
 
-import daemon
 import dask
 import distributed
 import numpy as np
@@ -78,39 +75,6 @@ def test_a_container_quota_counts(monkeypatch, tmp_path, files, most):
     monkeypatch.setattr(cluster, "CGROUPS", (tmp_path / "cpu.max", tmp_path / "cpu.cfs_quota_us"))
     affinity = len(os.sched_getaffinity(0))
     assert cluster.cores() == min(affinity, most or affinity)
-
-
-SETTINGS = """
-c.DaskGateway.backend_class = "dask_gateway_server.backends.local.UnsafeLocalBackend"
-c.DaskGateway.authenticator_class = "dask_gateway_server.auth.SimpleAuthenticator"
-c.SimpleAuthenticator.password = "{password}"
-c.DaskGateway.address = "127.0.0.1:{inner}"
-c.Proxy.address = "127.0.0.1:{outer}"
-c.UnsafeLocalBackend.clusters_directory = "{folder}"
-c.ClusterConfig.scheduler_cmd = ["{programs}/dask", "scheduler"]
-c.ClusterConfig.worker_cmd = ["{programs}/dask", "worker"]
-c.ClusterConfig.environment = {{"PYTHONPATH": "{tests}", "OMP_NUM_THREADS": "1"}}
-c.ClusterConfig.worker_cores = 1
-c.ClusterConfig.worker_memory = "2 G"
-"""
-
-
-@pytest.fixture
-def gateway(tmp_path, monkeypatch):
-    """A real dask-gateway-server on loopback, as a hub has one: its address and what a user's notebook knows of it."""
-    dask_gateway = pytest.importorskip("dask_gateway")
-    pytest.importorskip("dask_gateway_server")
-    for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"):
-        monkeypatch.delenv(name, raising=False)  # its client goes through a proxy to loopback too
-    password, (inner, outer) = secrets.token_hex(8), daemon.ports(2)
-    settings = tmp_path / "settings.py"
-    (tmp_path / "clusters").mkdir()
-    programs, tests = pathlib.Path(sys.executable).parent, pathlib.Path(__file__).parent
-    places = {"folder": tmp_path / "clusters", "programs": programs, "tests": tests}
-    settings.write_text(SETTINGS.format(password=password, inner=inner, outer=outer, **places))
-    command = [f"{programs}/dask-gateway-server", "--config", str(settings)]
-    with daemon.running(command, tmp_path, f"http://127.0.0.1:{outer}/api/health"):
-        yield {"address": f"http://127.0.0.1:{outer}", "auth": dask_gateway.BasicAuth("reader", password)}
 
 
 @pytest.mark.slow
