@@ -1,4 +1,7 @@
-"""Weights taught a new place by a few labelled scenes, a mask of its rock and summer images: the curve of error."""
+"""Weights taught a new place by a few labelled scenes, a mask of its rock and summer images: the curve of error.
+
+Without a source, plain or ours: `masked`, `adaptation`.
+"""
 
 import dataclasses
 import os

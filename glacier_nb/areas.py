@@ -1,4 +1,7 @@
-"""Area change seen three ways: on the map by rate, by elevation before and after, and over the sizes of glaciers."""
+"""Area change seen three ways: on the map by rate, by elevation before and after, and over the sizes of glaciers.
+
+Without a source, plain or ours: `happened`, `glaciers`, `by_elevation`, `hypsometry`, `distribution`.
+"""
 
 import geopandas as gpd
 import holoviews as hv

@@ -1,4 +1,7 @@
-"""What an inventory says of each glacier, from outline and DEM: area, elevation, slope, aspect, length, debris."""
+"""What an inventory says of each glacier, from outline and DEM: area, elevation, slope, aspect, length, debris.
+
+Without a source, plain or ours: `beside`, `hypsometry`, `thinned`, `zonal`.
+"""
 
 import exactextract
 import geopandas as gpd
@@ -73,8 +76,8 @@ def attributes(
 def measures(outlines: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
     """`outlines` with what needs no DEM: area_km2, perimeter_m, cenlon, cenlat, utm_zone, src_date.
 
-    Area and perimeter are by geodesics on WGS 84, cenlon and cenlat degrees of a point inside; src_date is RGI's text
-    of the column time ("" unknown), where the outlines have one. What they were is replaced.
+    Area and perimeter are by geodesics on WGS 84 (Karney 2013), cenlon and cenlat degrees of a point inside; src_date
+    is RGI's text of the column time ("" unknown), where the outlines have one. What they were is replaced.
 
     >>> square = gpd.GeoDataFrame({"time": pd.to_datetime(["2003-07-30"])}, geometry=[shapely.box(0, 0, 1, 1)])
     >>> square = square.set_crs(4326)

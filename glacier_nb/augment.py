@@ -3,6 +3,8 @@
 A recipe names steps in order: (function, probability, options). A step takes the parts of one cut, x (channel, y, x)
 normalised, truth, seen and front (y, x), and a generator, and returns the parts. Where a cut is moved, ground from
 beyond its edge is unseen; classes and fronts go to the nearest pixel.
+
+Without a source, plain or ours: `applied`, `rotated`, `scaled`, `toned`, `inverted`, `noisy`, `sharpened`.
 """
 
 import math
@@ -43,7 +45,10 @@ def scaled(parts: Parts, rng: np.random.Generator, low: float = 0.8, high: float
 
 
 def warped(parts: Parts, rng: np.random.Generator, most: float = 8.0, knots: int = 4) -> Parts:
-    """Every pixel is taken from up to `most` pixels away, smoothly: shifts at knots x knots places, cubic between."""
+    """Every pixel is taken from up to `most` pixels away, smoothly: shifts at knots x knots places, cubic between.
+
+    Ronneberger et al. 2015, doi:10.1007/978-3-319-24574-4_28.
+    """
     side = torch.tensor(parts["x"].shape[:0:-1])  # x, y
     shifts = torch.tensor(rng.uniform(-1, 1, (1, 2, knots, knots)), dtype=torch.float32)
     shifts = functional.interpolate(shifts, parts["x"].shape[1:], mode="bicubic", align_corners=True)

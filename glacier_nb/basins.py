@@ -1,4 +1,7 @@
-"""Whose ice it is, and when: outlines cut by ice divides, a glacier's parts, names for new ice, outlines of a day."""
+"""Whose ice it is, and when: outlines cut by ice divides, a glacier's parts, names for new ice, outlines of a day.
+
+Without a source, plain or ours: `split`, `valid`, `gather`, `at`.
+"""
 
 import geopandas as gpd
 import numpy as np

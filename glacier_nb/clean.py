@@ -4,6 +4,8 @@ A system names its steps in order, each with its options; `clean.apply` takes th
 takes and returns zones (zone, y, x) whose probabilities sum to one wherever they did before; NaN stays NaN. A step
 that asks for `layers` is given features (feature, y, x) and looks them up by name. More steps: `objects`, `crf`,
 `drainage`.
+
+Without a source, plain or ours: `apply`, `layer`, `holes`, `enclosed`, `share`, `reshare`, `pixel_area`, `small`.
 """
 
 import inspect
@@ -73,7 +75,10 @@ def holes(zones: xr.DataArray, max_area: float = 10_000.0) -> xr.DataArray:
 
 
 def median(zones: xr.DataArray, size: int = 3) -> xr.DataArray:
-    """Median over `size` x `size` pixels of each zone, unseen pixels left out, then scaled to the sum there was."""
+    """Median over `size` x `size` pixels of each zone, unseen pixels left out, then scaled to the sum there was.
+
+    The noise filter of Paul et al. 2002, doi:10.3189/172756402781817941, on probabilities.
+    """
     reach = size // 2
     padded = np.pad(zones.values, ((0, 0), (reach, reach), (reach, reach)), constant_values=np.nan)
     views = np.lib.stride_tricks.sliding_window_view(padded, (size, size), axis=(1, 2))

@@ -2,6 +2,8 @@
 
 Fresh snow makes a debris-covered glacier appear and debris that spreads makes one vanish, whatever the ice did
 (Diaconu et al., review chapter, figures 6 and 7). `look` keeps two bytes a pixel of each date, `flagged` compares them.
+
+Without a source, plain or ours: `flagged`.
 """
 
 import dataclasses
@@ -65,7 +67,8 @@ def look(scene: xr.Dataset, zones: xr.DataArray) -> xr.Dataset:
 
     `scene` as `composite.late_summer` makes, `zones` (zone, y, x) mapped from it. attrs: time, sensor, system,
     resolution (m, of the sensor's finest band or the grid, whichever is coarser), debris and snow (whether the map and
-    the scene can tell them). Without green, short-wave and near infrared no snow is seen.
+    the scene can tell them). Without green, short-wave and near infrared no snow is seen. Snow as
+    Hall et al. 1995 have it, new snow on ice by Cuffey and Paterson 2010, table 5.2.
     """
     probability = vectorize.glacier_probability(zones).compute()
     best = zones.values.argmax(0)  # a NaN wins, and is unseen below

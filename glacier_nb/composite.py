@@ -1,4 +1,7 @@
-"""A stack of scenes to one: late summer with the least snow, or the mean radar power, and where each pixel is from."""
+"""A stack of scenes to one: late summer with the least snow, or the mean radar power, and where each pixel is from.
+
+Without a source, plain or ours: `average`, `dates`.
+"""
 
 import functools
 from collections.abc import Callable, Sequence
@@ -34,11 +37,11 @@ def late_summer(
     Of the clear observations of a pixel in `months` (July to September, January to March in the south) the one
     with the least snow is taken whole, all bands of one date. Clouds that the quality layer missed and shadows of
     clouds rank behind it (see `rank`); with `elevation` (m, y, x, on the cube's grid) so does ground that terrain
-    shaded (see `shadows.cast`). choose="medoid" takes the observation nearest to the pixel's median of all bands,
-    "median" that median of each band itself. Variables as in the cube, plus `clear` (bool: seen at all), `source`
-    (int16: index into attrs["items"], -1 unseen; for a median the medoid), `count` (int16: clear observations) and,
-    where the cube has `lost`, `lost` (int16: lost observations). Attrs: time (the middle date, ISO text), sensor,
-    items, dates, manifest.
+    shaded (see `shadows.cast`). choose="medoid" takes the observation nearest to the pixel's median of all bands
+    (after Flood 2013, doi:10.3390/rs5126481), "median" that median of each band itself. Variables as in the cube, plus
+    `clear` (bool: seen at all), `source` (int16: index into attrs["items"], -1 unseen; for a median the medoid),
+    `count` (int16: clear observations) and, where the cube has `lost`, `lost` (int16: lost observations). Attrs: time
+    (the middle date, ISO text), sensor, items, dates, manifest.
 
     From a cube the graph and the memory grow with its scenes. From `load.stack` a block reads one scene after
     another instead: the same result, in a graph and a memory that do not grow.

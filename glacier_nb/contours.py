@@ -2,6 +2,8 @@
 
 Vertices are (batch, vertex, 2): row and column in [-1, 1], the centres of the outermost pixels; the pixel is
 (v + 1) * (size - 1) / 2. Along a line the ice lies on its left, seen with the rows downwards.
+
+Without a source, plain or ours: `distances`.
 """
 
 import numpy as np
@@ -16,7 +18,8 @@ _FAR = 1e10  # a cost that no path takes; infinity would make NaN of gradients
 def outline(mask: np.ndarray, count: int, seen: np.ndarray | None = None) -> np.ndarray | None:
     """The longest line (count, 2) about `mask` (y, x), its vertices evenly apart, what is true on its left.
 
-    Lines run between pixel centres and not through what is not `seen`. None where there is no line.
+    Lines run between pixel centres and not through what is not `seen`: marching squares
+    (Lorensen and Cline 1987, doi:10.1145/37402.37422). None where there is no line.
 
     >>> mask = np.zeros((5, 5), bool); mask[:, :2] = True
     >>> outline(mask, 3).round(2).tolist()

@@ -2,6 +2,8 @@
 
 Everything takes an image (y, x), lazy or not, with NaN where unseen, and gives back one as lazy. Statistics of a lazy
 image are gathered block by block and given to each block; no task holds the image, except in `pillow_grey`.
+
+Without a source, plain or ours: `percentiles`, `stretch`.
 """
 
 from collections.abc import Sequence
@@ -45,15 +47,15 @@ def stretch(image, low: float = 0.0, high: float = 100.0):
 
 
 def eight_bit(image, low: float, high: float):
-    """`stretch` to whole numbers 0 to 255, cut off and not rounded."""
+    """`stretch` to whole numbers 0 to 255, cut off and not rounded: for Loebel et al. 2022."""
     return blocks.each(_floor, stretch(image, low, high))
 
 
 def bell(image):
     """Histogram matched to exp(-((level - 128) / 20)^2) over the levels 0 to 255, then min-max to 0 to 1.
 
-    As gdal_contrast_stretch -histeq 20 does. 0 and 1 are where the lowest and the highest of a published patch of
-    960 x 720 pixels are expected, at any size of the image.
+    As gdal_contrast_stretch -histeq 20 does, for Zhang et al. 2021, doi:10.5194/tc-15-1827-2021. 0 and 1 are where the
+    lowest and the highest of a published patch of 960 x 720 pixels are expected, at any size of the image.
     """
     share = ndtr((np.arange(1, 256) - 0.5 - _BELL[0]) / _BELL[1])
     share = 100.0 * share[(share > 1 / _PATCH) & (share < 1 - 1 / _PATCH)]
@@ -85,13 +87,17 @@ def clahe(image, clip: float):
 
 
 def toned(image, sigma: float = 16.0):
-    """Greys in [0, 1] made logarithmic and sharpened: twice log2(1 + grey) less its mean around, `sigma` in pixels."""
+    """Greys in [0, 1] made logarithmic and sharpened: twice log2(1 + grey) less its mean around, `sigma` in pixels.
+
+    For the tone mapping of Cheng et al. 2021, doi:10.5194/tc-15-1663-2021; the operator is ours.
+    """
     return blocks.near(_toned, image, int(2 * sigma), sigma=sigma)
 
 
 def pillow_grey(*bands):
     """Mean of bands in [0, 1] as eight-bit image through Pillow's equalize, autocontrast, SMOOTH and EDGE_ENHANCE,
-    over 255."""
+    over 255. Mohajerani et al. 2019, doi:10.3390/rs11010074.
+    """
     return blocks.together(_pillow_grey, *bands)
 
 

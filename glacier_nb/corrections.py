@@ -1,4 +1,7 @@
-"""What numbers say of shapes corrected by hand, by whom, when and why (see edits), and of what was assumed."""
+"""What numbers say of shapes corrected by hand, by whom, when and why (see edits), and of what was assumed.
+
+Without a source, plain or ours: `ids`, `days`, `noted`, `assumed`.
+"""
 
 import pandas as pd
 

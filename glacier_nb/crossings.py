@@ -24,7 +24,10 @@ class Reading(NamedTuple):
 
 
 def in_box(front: shapely.Geometry, gate: Gate, pixel: float) -> Reading:
-    """Ice area in the box over its width; pieces that a front parts by several crossings all count."""
+    """Ice area in the box over its width; pieces that a front parts by several crossings all count.
+
+    Moon and Joughin 2008, doi:10.1029/2007JF000927; between bending sides Lea et al. 2014.
+    """
     inside = shapely.line_merge(front.intersection(gate.box))
     if inside.length == 0:
         return Reading(note=f"refused: outside the box by {front.distance(gate.box):.0f} m")
@@ -50,7 +53,10 @@ def in_box(front: shapely.Geometry, gate: Gate, pixel: float) -> Reading:
 
 
 def in_own_box(front: shapely.Geometry, gate: Gate, pixel: float) -> Reading:
-    """As `in_box`, between walls beside the centreline through the front's outermost points on either side."""
+    """As `in_box`, between walls beside the centreline through the front's outermost points on either side.
+
+    Lea 2018, doi:10.5194/esurf-6-551-2018.
+    """
     if not front.intersects(gate.centreline):
         return Reading(note=f"refused: passes the centreline by {front.distance(gate.centreline):.0f} m")
     off = aside(gate.centreline, shapely.get_coordinates(front))
@@ -62,7 +68,7 @@ def in_own_box(front: shapely.Geometry, gate: Gate, pixel: float) -> Reading:
 
 
 def on_line(front: shapely.Geometry, gate: Gate, pixel: float) -> Reading:
-    """The front's most seaward crossing of the centreline."""
+    """The front's most seaward crossing of the centreline (Lea et al. 2014)."""
     points = shapely.points(shapely.get_coordinates(front.intersection(gate.centreline)))
     if not len(points):
         return Reading(note=f"refused: passes the centreline by {front.distance(gate.centreline):.0f} m")
@@ -80,6 +86,7 @@ def on_lines(front: shapely.Geometry, gate: Gate, pixel: float) -> Reading:
     """Mean of the most seaward crossings of all lines; a line that is missed takes what its neighbours have.
 
     What a missed stretch may hide is as for a gap in a box; between two lines the front is taken for a random walk.
+    Lea 2018, doi:10.5194/esurf-6-551-2018; what is missed is our reckoning.
     """
     found = np.full(len(gate.lines), np.nan)
     lines, pieces = _turned(gate.lines, gate.centreline), _turned(_pieces(front), gate.centreline)
@@ -103,7 +110,10 @@ def on_lines(front: shapely.Geometry, gate: Gate, pixel: float) -> Reading:
 
 
 def from_place(front: shapely.Geometry, gate: Gate, pixel: float) -> Reading:
-    """Mean distance of the front, at equal steps along it, from where the centreline starts."""
+    """Mean distance of the front, at equal steps along it, from where the centreline starts.
+
+    Lea et al. 2014, doi:10.3189/2014JoG13J061.
+    """
     inside = front.intersection(gate.box)
     if inside.length == 0:
         return Reading(note=f"refused: outside the box by {front.distance(gate.box):.0f} m")

@@ -19,7 +19,10 @@ STEPS = 1000  # points that they part each front by
 
 
 def both_ways(predicted: shapely.Geometry, true: shapely.Geometry, spacing: float, walls=None) -> np.ndarray:
-    """Distance to the other front of points every `spacing` along each, both directions one after the other."""
+    """Distance to the other front of points every `spacing` along each, both directions one after the other.
+
+    Cheng et al. 2021 and Gourmelon et al. 2022, see DEFINITIONS.
+    """
     return np.concatenate([metrics.distances(a, b, spacing) for a, b in ((predicted, true), (true, predicted))])
 
 
@@ -29,7 +32,7 @@ def step_by_step(
     """Distance between the nth of STEPS points along each front, from one end to the other; empty where a wall has all.
 
     Before, what lies within WALL of `walls` is taken off, and the longest part is left. One that runs ahead of the
-    other along the same line is off too.
+    other along the same line is off too. Mohajerani et al. 2019, see DEFINITIONS.
     """
     room, points = None if walls is None else walls.buffer(WALL), []
     for line in (predicted, true):
@@ -111,7 +114,8 @@ def score(
 
 
 def season(fronts: gpd.GeoDataFrame) -> pd.Series:
-    """winter or summer of each front: winter is September to March, south of the equator April to August."""
+    """winter or summer of each front: winter is September to March, south of the equator April to August
+    (Gourmelon et al. 2022)."""
     north = fronts.geometry.representative_point().to_crs(4326).y > 0
     cold = ~pd.to_datetime(fronts.time).dt.month.between(4, 8)
     return pd.Series(np.where(cold == north, "winter", "summer"), fronts.index)

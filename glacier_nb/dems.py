@@ -1,4 +1,7 @@
-"""Elevation models: read on one grid, held to the same units and datum, laid on one another."""
+"""Elevation models: read on one grid, held to the same units and datum, laid on one another.
+
+Without a source, plain or ours: `read`, `alike`.
+"""
 
 import dataclasses
 import os

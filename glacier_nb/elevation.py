@@ -1,4 +1,7 @@
-"""Elevation change of two dates: differenced, screened, voids filled; volume and mass balance of each glacier."""
+"""Elevation change of two dates: differenced, screened, voids filled; volume and mass balance of each glacier.
+
+Without a source, plain or ours: `stable`, `difference`.
+"""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,7 @@
-"""Several opinions of the same ground: symmetries, Monte-Carlo dropout and weights in one pass; dates."""
+"""Several opinions of the same ground: symmetries, Monte-Carlo dropout and weights in one pass; dates.
+
+Without a source, plain or ours: `members`, `back`, `of_dates`.
+"""
 
 import contextlib
 import dataclasses
@@ -79,10 +82,11 @@ def back(x: Tensor, number: int) -> Tensor:
 def mean_and_variance(
     models: Sequence[nn.Module], predict: Callable[[nn.Module, Tensor], Tensor], x: Tensor, who: Members, seed: int
 ) -> tuple[Tensor, Tensor]:
-    """Mean and variance over all members of `predict(model, x)` (batch, score, y, x), by Welford's recurrence.
+    """Mean and variance over all members of `predict(model, x)` (batch, score, y, x), by Welford's recurrence (1962).
 
     The input is turned, the answer turned back. seed: of this batch, so that the dropout of a window is the same
-    whoever predicts it and when.
+    whoever predicts it and when. Dropout as Gal and Ghahramani 2016, arXiv:1506.02142; several networks as
+    Lakshminarayanan et al. 2017, arXiv:1612.01474.
     """
     mean = square = None
     count = 0
@@ -137,7 +141,10 @@ def of_dates(maps: Sequence[xr.DataArray]) -> xr.DataArray:
 
 
 def allow_dropout(model: nn.Module, on: bool) -> nn.Module:
-    """A model in eval mode, batch norm included, its dropout alone left on if asked; ValueError if it has none."""
+    """A model in eval mode, batch norm included, its dropout alone left on if asked; ValueError if it has none.
+
+    Gal and Ghahramani 2016, arXiv:1506.02142.
+    """
     layers = [layer for layer in model.modules() if isinstance(layer, nn.modules.dropout._DropoutNd)]
     if on and not any(layer.p > 0 for layer in layers):
         raise ValueError(

@@ -1,4 +1,7 @@
-"""What became of glaciers between two dates: appeared, disappeared, split, merged."""
+"""What became of glaciers between two dates: appeared, disappeared, split, merged.
+
+Without a source, plain or ours: `happened`, `counted`.
+"""
 
 import numpy as np
 import pandas as pd

@@ -2,6 +2,8 @@
 
 All take a table as `terminus.positions` returns it (rgi_id, method, time, position_m, uncertainty_m), each series
 (glacier and method) by itself, or one from `terminus.across` with `by=("rgi_id", "offset_m")`. Years are 365.25 days.
+
+Without a source, plain or ours: `with_gaps`, `rates`, `envelope`, `curve`.
 """
 
 from collections.abc import Iterator, Sequence
@@ -23,8 +25,9 @@ def screened(table: pd.DataFrame, reach: float = 2.0, by: Sequence[str] = SERIES
     """`table` with a column outlier (bool), and the reason in `note`: nothing is thrown away.
 
     A position's step is its least distance to any of the two before and the two after, as AutoTerm takes it of areas
-    (`screening.fronts`): a front wrong alone is far from all four, one that stays moved is not. Outlying are steps
-    over the third quartile by `reach` interquartile ranges that are also over twice the two positions' uncertainty.
+    (Zhang et al. 2023, see `screening.fronts`): a front wrong alone is far from all four, one that stays moved is not.
+    Outlying are steps over the third quartile by `reach` interquartile ranges that are also over twice the two
+    positions' uncertainty.
     """
     frame = table.assign(outlier=False, note=table.get("note", "")).reset_index(drop=True)
     for rows in _series(frame, by):
@@ -129,7 +132,8 @@ def cycle(table: pd.DataFrame, harmonics: int = 1, by: Sequence[str] = SERIES) -
 
     position = a + b t + `harmonics` cosines and sines of a year. Weights are 1 / uncertainty_m^2; a front that has
     calved stays back for weeks, so the residual is alike over a time that is fitted too (exponential correlation, by
-    restricted likelihood), and as many dates count as that leaves: without it the intervals are too narrow.
+    restricted likelihood, Patterson and Thompson 1971), and as many dates count as that leaves: without it the
+    intervals are too narrow.
 
     Columns: `by`, n, years, trend_m_a, trend_lower_m_a, trend_upper_m_a, amplitude_m (half of highest to lowest in the
     season), amplitude_lower_m, amplitude_upper_m, advanced_day (of the year, when farthest advanced),

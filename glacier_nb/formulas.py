@@ -1,4 +1,7 @@
-"""What a row of `features` is made of: the row itself, and the short formulas of bands and radar."""
+"""What a row of `features` is made of: the row itself, and the short formulas of bands and radar.
+
+Without a source, plain or ours: `decibels`, `decibel_difference`, `power_ratio`, `grey`.
+"""
 
 import functools
 from collections.abc import Callable
@@ -41,18 +44,21 @@ class Part:
 
 
 def difference(a, b):
-    """(a - b) / (a + b) of reflectances, in [-1, 1]; negative reflectances (sensor noise) count as dark."""
+    """(a - b) / (a + b) of reflectances, in [-1, 1]; negative reflectances (sensor noise) count as dark.
+
+    The NDVI of Tucker 1979, the NDSI of Dozier 1989, the NDWI of McFeeters 1996: see `features.FEATURES`.
+    """
     a, b = np.maximum(a, 0.0), np.maximum(b, 0.0)
     return np.clip((a - b) / (a + b + EPS), -1.0, 1.0)
 
 
 def ratio(a, b):
-    """a / b of reflectances, of which dark ones count as one count of Sentinel-2."""
+    """a / b of reflectances, of which dark ones count as one count of Sentinel-2. Paul et al. 2013."""
     return np.maximum(a, _DARK) / np.maximum(b, _DARK)
 
 
 def savi(nir, red):
-    """Soil-adjusted vegetation index, L = 0.5."""
+    """Soil-adjusted vegetation index, L = 0.5: Huete 1988, doi:10.1016/0034-4257(88)90106-X."""
     return 1.5 * (nir - red) / np.maximum(nir + red + 0.5, EPS)
 
 
@@ -72,7 +78,7 @@ def power_ratio(a, b):
 
 
 def logarithm(power):
-    """log10(power + 1e-6)."""
+    """log10(power + 1e-6): Maslov et al. 2025, doi:10.1038/s41467-024-54956-x."""
     return np.log10(np.maximum(power, 0.0) + 1e-6)
 
 
@@ -87,17 +93,26 @@ def _signed(grey):
 
 
 def calfin(change: Callable):
-    """A formula of near infrared: 0.1 to 99.9 percentile as 0 to 1, `change`, then [-1, 1] in eight bits."""
+    """A formula of near infrared: 0.1 to 99.9 percentile as 0 to 1, `change`, then [-1, 1] in eight bits.
+
+    Cheng et al. 2021, doi:10.5194/tc-15-1663-2021; which `change` stands for theirs is our choice.
+    """
     return lambda nir: blocks.each(_signed, change(contrast.stretch(nir, 0.1, 99.9)))
 
 
 def equalised(low: float):
-    """A formula of power: `grey` from `low`, then adaptive equalisation with clip 2."""
+    """A formula of power: `grey` from `low`, then adaptive equalisation with clip 2.
+
+    Periyasamy et al. 2022 by the operator of Zuiderveld 1994; the clip is ours.
+    """
     return lambda power: contrast.clahe(blocks.each(functools.partial(grey, low=low), power), 2.0)
 
 
 def place(elevation, geobox: GeoBox) -> tuple:
-    """Sine and cosine of the latitude, and of the longitude, of the scene's middle, wherever there is elevation."""
+    """Sine and cosine of the latitude, and of the longitude, of the scene's middle, wherever there is elevation.
+
+    Maslov et al. 2025, doi:10.1038/s41467-024-54956-x.
+    """
     ((longitude, latitude),) = geobox.extent.centroid.to_crs("EPSG:4326").points
     y, x = np.radians((latitude, longitude))
     return tuple(
@@ -111,7 +126,7 @@ def _constant(layer, value: float):
 
 
 def cooccurrences(radar: bool):
-    """How the textures of a band are made, of radar power in decibels."""
+    """How the textures of a band are made, of radar power in decibels: Haralick et al. 1973, see `textures`."""
 
     def make(band, geobox):
         from glacier_nb import textures  # numba takes a second to import: only where textures are asked for

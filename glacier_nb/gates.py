@@ -1,6 +1,8 @@
 """What the fronts of one glacier are measured against: a box, a line, lines beside it, a place up-glacier.
 
 A gate knows which way the ice flows from an up-glacier reference, never from the order in which anything was drawn.
+
+Without a source, plain or ours: `transects`, `aside`, `be_sure`, `rectangle`.
 """
 
 from typing import NamedTuple
@@ -27,6 +29,8 @@ class Gate(NamedTuple):
 def flowline(fronts, box, centreline, width, upglacier, spacing=None) -> Gate:
     """A centreline, turned so that it starts up-glacier; `width` is only what is said to have moved with it.
 
+    Lea et al. 2014, doi:10.3189/2014JoG13J061.
+
     ValueError: there is none.
     """
     if centreline is None and box is None:
@@ -41,6 +45,8 @@ def flowline(fronts, box, centreline, width, upglacier, spacing=None) -> Gate:
 
 def four_sided(fronts, box, centreline, width, upglacier, spacing=None) -> Gate:
     """The rectilinear box: `box`, or a rectangle `width` wide along the centreline's chord where the fronts are.
+
+    Moon and Joughin 2008, doi:10.1029/2007JF000927.
 
     ValueError: neither is there, the box has not four corners, or nothing tells its up-glacier end.
     """
@@ -83,18 +89,18 @@ def curved(line: shapely.LineString, width: float) -> Gate:
 
 
 def curvilinear(fronts, box, centreline, width, upglacier, spacing=None) -> Gate:
-    """The box along a bending centreline, taken on straight past its ends as far as the fronts go."""
+    """The box along a bending centreline, taken on straight past its ends as far as the fronts go (Lea et al. 2014)."""
     return curved(*_spine(fronts, box, centreline, width, upglacier))
 
 
 def unbounded(fronts, box, centreline, width, upglacier, spacing=None) -> Gate:
-    """A centreline as long as the fronts need, for boxes as wide as each front."""
+    """A centreline as long as the fronts need, for boxes as wide as each front (Lea 2018)."""
     flow = flowline(fronts, box, centreline, None, upglacier)
     return Gate(_taken_on(flow.centreline, fronts, np.inf))
 
 
 def bow(fronts, box, centreline, width, upglacier, spacing=None) -> Gate:
-    """The centreline's up-glacier end to measure from, and the band in which fronts count."""
+    """The centreline's up-glacier end to measure from, and the band in which fronts count (Lea et al. 2014)."""
     gate = curved(*_spine(fronts, box, centreline, width, upglacier))
     xy = shapely.get_coordinates(gate.centreline)
     be_sure(xy[0], fronts, xy[1] - xy[0])

@@ -1,6 +1,6 @@
 """Systems told which of their training regions they look at: its code as further layers, and the row that reads it.
 
-Maslov et al. 2025 (Nature Communications 16, 43, arXiv:2401.15113). For a place of no training region
+Source: Maslov et al. 2025 (Nature Communications 16, 43, arXiv:2401.15113). For a place of no training region
 `networks.placed.settle` finds the code itself. Their other code, latitude and longitude, is a row of its own,
 glavitu_2024_coordinates.
 """

@@ -3,6 +3,8 @@
 Terms are what a network returns (raw scores, (batch, score, y, x)) and what a sample knows: `truth` (batch, y, x)
 the index of the true zone in the system's zones, `front` (batch, y, x) true on the front, `seen` (batch, y, x).
 A system's loss is a tuple of (function, weight, options); `total` adds them up.
+
+Without a source, plain or ours: `total`.
 """
 
 import inspect
@@ -54,7 +56,8 @@ def binary_cross_entropy(zones: Tensor, truth: Tensor, seen: Tensor) -> Tensor:
 
 
 def cross_entropy(zones: Tensor, truth: Tensor, seen: Tensor, smoothing: float = 0.0, balanced: bool = False) -> Tensor:
-    """Cross entropy over several zones; `smoothing` of the label is spread over all of them.
+    """Cross entropy over several zones; `smoothing` of the label is spread over all of them
+    (Szegedy et al. 2016, arXiv:1512.00567).
 
     balanced: each zone that the batch has weighs as much as any other, however few its pixels.
     """
@@ -84,6 +87,8 @@ def deep(
     deep: Sequence[Tensor], truth: Tensor, seen: Tensor, loss: Callable[..., Tensor], options: Mapping | None = None
 ) -> Tensor:
     """Sum of `loss` over the scores that parts of a network give on their own, each at full size.
+
+    Deep supervision: Lee et al. 2015, arXiv:1409.5185.
 
     >>> levels, truth = [torch.zeros(1, 1, 2, 2)] * 2, torch.ones(1, 2, 2)
     >>> round(deep(levels, truth, truth > 0, binary_cross_entropy).item(), 4)  # 2 ln 2

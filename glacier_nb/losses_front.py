@@ -2,6 +2,8 @@
 
 `edge` is a network's score of the front (batch, 1, y, x); `front`, as everywhere, where the front truly is. Where one
 score parts glacier from water it is the glacier's, the first of a system's zones.
+
+Without a source, plain or ours: `front_cross_entropy`.
 """
 
 from collections.abc import Sequence

@@ -55,7 +55,7 @@ def drawn(
 def along(rng: np.random.Generator, around: np.ndarray, reach: float) -> np.ndarray:
     """Unit noise (ring, POINTS) along closed margins of length `around` (m): exponential correlation over `reach` m.
 
-    Exact on the ring: the circulant covariance has the Fourier modes as its own.
+    Exact on the ring: the circulant covariance has the Fourier modes as its own (Wood and Chan 1994).
     """
     step = np.minimum(np.arange(POINTS), POINTS - np.arange(POINTS)) / POINTS
     power = np.fft.rfft(np.exp(-step * np.asarray(around)[:, None] / reach), axis=1).real.clip(min=0)

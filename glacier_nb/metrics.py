@@ -2,6 +2,8 @@
 
 Maps are boolean layers, or probabilities cut at 0.5 with NaN where unseen (left out of every score); outlines are
 polygons in one projected CRS. Lengths are in the units of the CRS: divide by the pixel for pixels.
+
+Without a source, plain or ours: `precision`, `recall`, `area_error`, `distances`, `pairs`.
 """
 
 import dataclasses
@@ -45,7 +47,7 @@ def _utm(shapes: gpd.GeoDataFrame | gpd.GeoSeries) -> str:
 
 
 def iou(predicted: Map | Shapes, truth: Map | Shapes) -> float:
-    """Intersection over union (0-1); NaN where neither has anything.
+    """Intersection over union (0-1); NaN where neither has anything. Jaccard 1912.
 
     >>> iou(np.array([True, True, False]), np.array([True, False, False]))
     0.5
@@ -67,7 +69,7 @@ def recall(predicted: Map | Shapes, truth: Map | Shapes) -> float:
 
 
 def f1(predicted: Map | Shapes, truth: Map | Shapes) -> float:
-    """Harmonic mean of precision and recall (0-1)."""
+    """Harmonic mean of precision and recall (0-1): the coefficient of Dice 1945, doi:10.2307/1932409."""
     both, extra, missed = _counts(predicted, truth)
     return _ratio(2 * both, 2 * both + extra + missed)
 
@@ -86,7 +88,8 @@ def by_polygon(predicted: gpd.GeoDataFrame, truth: gpd.GeoDataFrame, share: floa
     """Bodies counted, as inventories of rock glaciers are scored: n, n_true, found, right, precision, recall, f1.
 
     A true body is found where `share` of its area or more was mapped; a mapped one is right where as much of it is
-    true. NaN where there is nothing to divide by.
+    true. NaN where there is nothing to divide by. Sun et al. 2024, doi:10.5194/essd-16-5703-2024, score
+    so; `share` is our choice.
 
     >>> boxes = lambda *at: gpd.GeoDataFrame(geometry=[shapely.box(x, 0, x + 2, 1) for x in at], crs=32633)
     >>> score = by_polygon(boxes(0, 10, 20), boxes(0.5, 9))
@@ -104,6 +107,8 @@ def by_polygon(predicted: gpd.GeoDataFrame, truth: gpd.GeoDataFrame, share: floa
 
 def debris_recall(zones: xr.DataArray, truth: Map) -> float:
     """Share (0-1) of truly debris-covered ice that a map has as glacier, whether bare or debris-covered.
+
+    Diaconu et al. 2023 (TCCML at NeurIPS).
 
     `zones` (zone, y, x) probabilities; `truth` a boolean layer of the debris cover, or zones likewise.
     """
@@ -153,7 +158,7 @@ def front_deviation(a: Shapes, b: Shapes, spacing: float = 10.0) -> Deviation:
 
 
 def boundary_deviation(a: Shapes, b: Shapes, spacing: float = 10.0) -> Deviation:
-    """The same for the boundaries, holes included, of outlines `a` and `b`."""
+    """The same for the boundaries, holes included, of outlines `a` and `b` (as Chu et al. 2022)."""
     return front_deviation(_shape(a, b).boundary, _shape(b, a).boundary, spacing)
 
 
@@ -188,8 +193,8 @@ def front_scores(predicted: gpd.GeoDataFrame, truth: gpd.GeoDataFrame, spacing: 
     """Every true front (rgi_id, time) against the predicted one of that day: a row each, `missed` where there is none.
 
     Columns: rgi_id, time, mean_m, median_m, hd95_m, mean_truth_to_predicted_m, mean_predicted_to_truth_m, missed.
-    attrs: mde, the mean distance error as CaFFe has it, over all points of all fronts that were found; n, missed.
-    An error without its number of missed fronts says nothing: read both. Other definitions: `delineation`.
+    attrs: mde, the mean distance error of Gourmelon et al. 2022, over all points of all fronts that were found; n,
+    missed. An error without its number of missed fronts says nothing: read both. Other definitions: `delineation`.
     """
     columns = ["rgi_id", "time", "missed", "mean_m", "median_m", "hd95_m"]
     columns += ["mean_truth_to_predicted_m", "mean_predicted_to_truth_m"]

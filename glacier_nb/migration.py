@@ -1,4 +1,8 @@
-"""Calving fronts in time: their positions with season and trend, how fast they moved, what they swept."""
+"""Calving fronts in time: their positions with season and trend, how fast they moved, what they swept.
+
+Without a source, plain or ours: `position_rows`, `heading`, `bordered`, `fitted`, `dated`, `date_bar`,
+`position_series`, `rates`, `strip`, `swept`, `migration`.
+"""
 
 from collections.abc import Callable
 

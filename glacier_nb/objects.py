@@ -1,4 +1,7 @@
-"""Zone maps as objects: one answer per segment of the image, rules on bodies of a zone, a second opinion at termini."""
+"""Zone maps as objects: one answer per segment of the image, rules on bodies of a zone, a second opinion at termini.
+
+Without a source, plain or ours: `beside`.
+"""
 
 from collections.abc import Sequence
 

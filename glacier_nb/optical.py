@@ -1,4 +1,7 @@
-"""Sentinel-2 and Landsat over a synthetic landscape: what each pass saw, in its archive's numbers."""
+"""Sentinel-2 and Landsat over a synthetic landscape: what each pass saw, in its archive's numbers.
+
+Without a source, plain or ours: `view`, `textures`, `looked`, `states`, `temperature`.
+"""
 
 import dataclasses
 
@@ -108,13 +111,14 @@ def looked(seen: View, sensor: str, rng: np.random.Generator, bands: tuple[Band,
 
 
 def describe(band: Band, **more) -> dict:
-    """The STAC eo:bands entry of a band."""
+    """The eo:bands entry of a band: STAC's EO extension, v1."""
     wave = {"center_wavelength": band.center, "full_width_half_max": band.width}
     return {"eo:bands": [{"name": band.name, "common_name": band.common, **wave, **more}]}
 
 
 def sentinel2(land: Landscape, flight: Pass, rng: np.random.Generator, fields: np.ndarray) -> Picture:
-    """A Sentinel-2 L2A scene; from baseline 04.00 on its numbers carry the offset of 1000, as the archive's do."""
+    """A Sentinel-2 L2A scene; from baseline 04.00 on its numbers carry the offset of 1000, as the archive's do
+    (Sentinel-2 Products Specification Document)."""
     seen, box = view(land, flight, rng, fields), land.geobox
     day = flight.when.replace("-", "").replace(":", "")
     orbit, tile = (67 if "14:07" in flight.when else 110), "24WWU"
@@ -160,7 +164,7 @@ def states(seen: View, step: int) -> tuple[dict, np.ndarray, np.ndarray]:
 
 def scl(seen: View) -> np.ndarray:
     """Scene classification at 20 m: cloud (8, 9), cirrus (10), its shadow (3), cast shadow (2), vegetation (4), bare
-    (5), water (6), snow and ice (11)."""
+    (5), water (6), snow and ice (11): Sentinel-2 Products Specification Document."""
     mean, white, wet = states(seen, 2)
     green = coarser((seen.material == spectra.TUNDRA) * 1.0, 2) > 0.5
     tests = [mean["cloud"] > 0.4, mean["cloud"] > 0.06, mean["cirrus"] > 0.03, mean["shade"] > 0.12, white, wet]
@@ -190,7 +194,10 @@ def temperature(land: Landscape, flight: Pass, rng: np.random.Generator, seen: V
 
 
 def landsat(land: Landscape, flight: Pass, rng: np.random.Generator, fields: np.ndarray) -> Picture:
-    """A Landsat 8 or 9 Collection 2 Level 2 scene: reflectance, surface temperature, QA_PIXEL and QA_RADSAT."""
+    """A Landsat 8 or 9 Collection 2 Level 2 scene: reflectance, surface temperature, QA_PIXEL and QA_RADSAT.
+
+    USGS LSDS-1619.
+    """
     seen, place = view(land, flight, rng, fields), grid(land.geobox, 30)
     day = np.datetime64(flight.when[:10])
     identifier = f"{flight.platform}_L2SP_231014_{flight.when[:10].replace('-', '')}_02_T1"

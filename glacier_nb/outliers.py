@@ -1,4 +1,7 @@
-"""Elevation differences that no glacier makes: rules by name that turn them into voids."""
+"""Elevation differences that no glacier makes: rules by name that turn them into voids.
+
+Without a source, plain or ours: `absolute`, `near`, `screen`.
+"""
 
 import dataclasses
 from collections.abc import Callable, Sequence
@@ -27,7 +30,10 @@ def absolute(pair: xr.Dataset, inside: xr.DataArray, most: float, **others) -> x
 def bands(
     pair: xr.Dataset, inside: xr.DataArray, limit: float, floor: float, band: float = voids.BAND, **others
 ) -> xr.DataArray:
-    """Further than `limit` NMAD from the median of its elevation band, of all `inside` together."""
+    """Further than `limit` NMAD from the median of its elevation band, of all `inside` together.
+
+    Gardelle et al. 2013, doi:10.5194/tc-7-1263-2013, by standard deviations.
+    """
     counts, numbers = voids.histogram(pair, inside, band)
     if not len(numbers):
         return xr.zeros_like(inside)

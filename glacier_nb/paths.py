@@ -37,6 +37,7 @@ def cheapest(cost: np.ndarray, starts: Sequence, ends: Sequence) -> np.ndarray:
     """Of all ways from one of `starts` to one of `ends` (pixels) the cheapest: (n, 2) as (row, column), in that order.
 
     One search from all starts at once finds what a search for each pair would. cost: as in `minimum_cost`.
+    Dijkstra 1959, doi:10.1007/BF01386390.
     """
     graph = MCP_Geometric(np.nan_to_num(cost, nan=1.0) + 1e-3)  # a length where nothing else decides
     ends = [tuple(int(n) for n in end) for end in ends]
@@ -48,7 +49,7 @@ def longest(skeleton: np.ndarray) -> list[np.ndarray]:
     """The longest way along each body (8-connected) of a boolean skeleton (y, x): pixels (n, 2), longest body first.
 
     Of the shortest ways between the ends of a body, the longest; branches are left out. A body without two ends (a
-    ring) is gone round half. Lengths in pixels, diagonals sqrt 2.
+    ring) is gone round half. Lengths in pixels, diagonals sqrt 2. After Koch and Rosolowsky 2015, FilFinder.
     """
     pixels = np.argwhere(skeleton)
     graph = _neighbours(np.asarray(skeleton, dtype=bool), pixels)

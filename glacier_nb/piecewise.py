@@ -1,4 +1,7 @@
-"""A composite block by block: one task reads its scenes one after another, in memory that does not grow with them."""
+"""A composite block by block: one task reads its scenes one after another, in memory that does not grow with them.
+
+Without a source, plain or ours: `reduced`, `least_snow`, `mean`, `middle`.
+"""
 
 import concurrent.futures
 from collections.abc import Callable, Iterator, Sequence

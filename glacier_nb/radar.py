@@ -1,4 +1,7 @@
-"""Sentinel-1 and TanDEM-X over a synthetic landscape: backscatter under speckle, and elevation models."""
+"""Sentinel-1 and TanDEM-X over a synthetic landscape: backscatter under speckle, and elevation models.
+
+Without a source, plain or ours: `backscatter`.
+"""
 
 import numpy as np
 import pyproj
@@ -36,13 +39,19 @@ def backscatter(land: Landscape, flight: Pass, fields: np.ndarray, column: int) 
 
 
 def speckle(rng: np.random.Generator, mean: np.ndarray, looks: float) -> np.ndarray:
-    """`mean` under gamma-distributed speckle of `looks` equivalent looks, float32 with 8 bits kept: it packs well."""
+    """`mean` under gamma-distributed speckle of `looks` equivalent looks, float32 with 8 bits kept: it packs well.
+
+    Goodman 1976, doi:10.1364/JOSA.66.001145.
+    """
     seen = (mean * rng.gamma(looks, 1.0 / looks, mean.shape)).astype("float32")
     return ((seen.view("uint32") + np.uint32(1 << 14)) & np.uint32(0xFFFF8000)).view("float32")
 
 
 def acquisition(flight: Pass, product: str, mode: dict, polarisations: list[str]) -> tuple[str, dict]:
-    """Identifier of a Sentinel-1 product, and the properties that GRD and RTC items share."""
+    """Identifier of a Sentinel-1 product, and the properties that GRD and RTC items share.
+
+    Sentinel-1 Product Specification.
+    """
     start = np.datetime64(flight.when)
     end = start + np.timedelta64(25, "s")
     orbit = int((start - LAUNCH) / np.timedelta64(12, "D") * 175)
@@ -60,7 +69,10 @@ def acquisition(flight: Pass, product: str, mode: dict, polarisations: list[str]
 
 
 def sentinel1_rtc(land: Landscape, flight: Pass, rng: np.random.Generator, fields: np.ndarray) -> Picture:
-    """A Sentinel-1 radiometrically terrain corrected scene: gamma0, linear, VV and VH."""
+    """A Sentinel-1 radiometrically terrain corrected scene: gamma0, linear, VV and VH.
+
+    The product's correction: Small 2011, doi:10.1109/TGRS.2011.2120616.
+    """
     base, properties = acquisition(flight, "IW_GRDH_1SDV", IW, ["VV", "VH"])
     layers = []
     for column, (key, receive) in enumerate((("vv", "vertical"), ("vh", "horizontal"))):
@@ -77,7 +89,8 @@ def sentinel1_rtc(land: Landscape, flight: Pass, rng: np.random.Generator, field
 
 def sentinel1_grd(land: Landscape, flight: Pass, rng: np.random.Generator, fields: np.ndarray) -> Picture:
     """A Sentinel-1 extra-wide GRD scene, HH and HV: amplitudes (600 times the root of sigma0, which is 1 over the mid-
-    swath calibration of the real product), placed by ground control points as in the archive."""
+    swath calibration of the real product), placed by ground control points as in the archive
+    (Sentinel-1 Product Specification)."""
     identifier, properties = acquisition(flight, "EW_GRDM_1SDH", EW, ["HH", "HV"])
     transform, crs = grid(land.geobox, 40)
     lonlat = pyproj.Transformer.from_crs(crs, "EPSG:4326", always_xy=True)
@@ -100,7 +113,7 @@ def sentinel1_grd(land: Landscape, flight: Pass, rng: np.random.Generator, field
 
 def elevation(land: Landscape, flight: Pass, rng: np.random.Generator, fields: np.ndarray) -> Picture:
     """A Copernicus-like DEM of the pass's date: 1 by 2 arc seconds as at 60 to 70 degrees north, 1 m of noise, half of
-    it correlated over 100 m."""
+    it correlated over 100 m. The grid is that of the Copernicus DEM Product Handbook."""
     box = land.geobox.extent.to_crs("EPSG:4326").boundingbox
     dx, dy = 2 / 3600, 1 / 3600
     left, top = np.floor(box.left / dx - 1) * dx, np.ceil(box.top / dy + 1) * dy

@@ -1,4 +1,7 @@
-"""Which scenes show a glacier best: clear over it, snow-free beside it, late in summer, in the sun; and why not."""
+"""Which scenes show a glacier best: clear over it, snow-free beside it, late in summer, in the sun; and why not.
+
+Without a source, plain or ours: `look`, `late_summer`, `days_off`.
+"""
 
 from collections.abc import Iterable
 from dataclasses import dataclass

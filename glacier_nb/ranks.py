@@ -1,4 +1,7 @@
-"""How unwelcome an observation is among others of the same pixel: snow, a missed cloud, a shadow."""
+"""How unwelcome an observation is among others of the same pixel: snow, a missed cloud, a shadow.
+
+Without a source, plain or ours: `sunlit`, `compare`.
+"""
 
 import numpy as np
 from scipy import ndimage
@@ -24,8 +27,9 @@ def rank(
     snow (bright, high NDSI: up to 1; bare ice, darker, less than fresh snow), cloud (bright in the blue and in the
     short-wave infrared: 2) and shadow (dark beside the pixel's brightest cloud-free observation, on snow and ice
     also blue from the sky's light, but not as dark as water: 1.2). The limits lie between the quartiles of the
-    human-classified Sentinel-2 pixels of Aberle et al. (glacier-snow-cover-mapping; MIT). `brightest` is what
-    `sunlit` found where these are not all of a pixel's observations.
+    human-classified Sentinel-2 pixels of Aberle et al. 2025, doi:10.5194/tc-19-1675-2025
+    (glacier-snow-cover-mapping; MIT). `brightest` is what `sunlit` found where these are not all of a pixel's
+    observations.
 
     >>> ground, snow, cloud = (0.12, 0.25, 0.22, 0.1), (0.8, 0.02, 0.7, 0.8), (0.6, 0.4, 0.6, 0.6)
     >>> bands = np.array([ground, snow, cloud, (0.05, 0.05, 0.05, 0.05)]).T[:, :, None, None]

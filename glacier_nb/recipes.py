@@ -1,4 +1,7 @@
-"""What a row of `systems` is made of: the row itself, how it is trained, and how raw scores become probabilities."""
+"""What a row of `systems` is made of: the row itself, how it is trained, and how raw scores become probabilities.
+
+Without a source, plain or ours: `two_zones`, `exclusive_zones`.
+"""
 
 import dataclasses
 import math
@@ -88,19 +91,19 @@ def exclusive_zones(zones: Tensor) -> dict[str, Tensor]:
 
 
 def front_from_background(background: Tensor) -> dict[str, Tensor]:
-    """The score of "not the front" as the probability of the front."""
+    """The score of "not the front" as the probability of the front: Mohajerani et al. 2019."""
     return {"front": (-background).sigmoid()}
 
 
 def drops(done: float, losses: Sequence[float], at: tuple[float, ...], factor: float) -> float:
-    """A learning rate multiplied by `factor` at each share of the training in `at`."""
+    """A learning rate multiplied by `factor` at each share of the training in `at`: as Diaconu et al. 2023."""
     return factor ** sum(done >= share for share in at)
 
 
 def plateau(done: float, losses: Sequence[float], patience: int, factor: float, warm: float = 0.0) -> float:
     """A learning rate multiplied by `factor` whenever `patience` validations in a row brought nothing better.
 
-    It rises from nothing over the first `warm` share of the training.
+    It rises from nothing over the first `warm` share of the training (Goyal et al. 2017, arXiv:1706.02677).
     """
     best, since, power = float("inf"), 0, 0
     for loss in losses:
@@ -110,7 +113,7 @@ def plateau(done: float, losses: Sequence[float], patience: int, factor: float, 
 
 
 def polynomial(done: float, losses: Sequence[float], power: float = 0.9) -> float:
-    """A learning rate that falls to nothing as (1 - share done) ** power."""
+    """A learning rate that falls to nothing as (1 - share done) ** power: Chen et al. 2017, arXiv:1606.00915."""
     return (1 - done) ** power
 
 
@@ -128,5 +131,8 @@ def restarts(done: float, losses: Sequence[float], ends: tuple[float, ...], floo
 
 
 def one_cycle(done: float, losses: Sequence[float], warm: float = 0.1) -> float:
-    """A learning rate that rises over the first `warm` share of the training and falls to nothing over the rest."""
+    """A learning rate that rises over the first `warm` share of the training and falls to nothing over the rest.
+
+    Smith and Topin 2018, arXiv:1708.07120; the power of the fall is ours.
+    """
     return done / warm if done < warm else (1 - (done - warm) / (1 - warm)) ** 1.5 + 1e-3

@@ -1,4 +1,7 @@
-"""Mountains from a seed: valleys to a plan, a fjord, cirques, spurs, lakes and a rock glacier, on a 10 m grid."""
+"""Mountains from a seed: valleys to a plan, a fjord, cirques, spurs, lakes and a rock glacier, on a 10 m grid.
+
+Without a source, plain or ours: `plan`, `along`, `grid`, `mountains`, `hollow`, `length`, `lobe`, `lakes`.
+"""
 
 import dataclasses
 import itertools
@@ -49,7 +52,10 @@ PLAN = (
 
 
 def noise(rng: np.random.Generator, hurst: float, longest: float, size: int = SIDE, pixel: float = PIXEL) -> np.ndarray:
-    """Fractal field (size, size) of unit variance: amplitude k^-(hurst + 1) for waves shorter than `longest` metres."""
+    """Fractal field (size, size) of unit variance: amplitude k^-(hurst + 1) for waves shorter than `longest` metres.
+
+    Spectral synthesis: Saupe 1988, in The Science of Fractal Images.
+    """
     k = np.hypot(np.fft.fftfreq(size, pixel)[:, None], np.fft.rfftfreq(size, pixel)[None])
     power = np.where(k < 0.5 / longest, 0.0, np.maximum(k, 1.0 / longest) ** (-hurst - 1.0))
     field = np.fft.irfft2(np.fft.rfft2(rng.standard_normal((size, size))) * power, s=(size, size))

@@ -1,4 +1,7 @@
-"""The edges of outlines: how much of a cut one is ice margin, and corners rounded off."""
+"""The edges of outlines: how much of a cut one is ice margin, and corners rounded off.
+
+Without a source, plain or ours: `lengths`.
+"""
 
 import numpy as np
 import shapely

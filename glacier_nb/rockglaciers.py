@@ -1,4 +1,7 @@
-"""Rock glaciers from maps of several summers: one inventory, and how often each landform is found again."""
+"""Rock glaciers from maps of several summers: one inventory, and how often each landform is found again.
+
+Without a source, plain or ours: `together`.
+"""
 
 from collections.abc import Sequence
 

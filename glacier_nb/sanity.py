@@ -1,4 +1,7 @@
-"""Whether stored values are physically possible under the scale and offset that were decided for them."""
+"""Whether stored values are physically possible under the scale and offset that were decided for them.
+
+Without a source, plain or ours: `settle`.
+"""
 
 import concurrent.futures
 import dataclasses

@@ -28,7 +28,7 @@ class Encoding:
 
 
 def encodings(item: pystac.Item, doubtful: bool = False) -> dict[str, Encoding]:
-    """The bands an item has, by common name, and what their stored values mean.
+    """The bands an item has, by common name, and what their stored values mean: STAC's raster extension.
 
     An asset is found by the keys in the sensor's row, else by the common name it declares for one of its bands.
     Scale, offset and nodata are those it declares, else the row's; the Sentinel-2 offset is decided by `_added`.
@@ -55,7 +55,10 @@ def encodings(item: pystac.Item, doubtful: bool = False) -> dict[str, Encoding]:
 
 
 def baseline(item: pystac.Item) -> float | None:
-    """Sentinel-2 processing baseline, such as 4.0 or 5.11; None where neither properties nor names tell it."""
+    """Sentinel-2 processing baseline, such as 4.0 or 5.11; None where neither properties nor names tell it.
+
+    Sentinel-2 Products Specification Document.
+    """
     for key in (
         "s2:processing_baseline",
         "processing:version",

@@ -1,4 +1,8 @@
-"""How well weights map labelled scenes: zones by IoU and area, fronts by distance with the missed ones counted."""
+"""How well weights map labelled scenes: zones by IoU and area, fronts by distance with the missed ones counted.
+
+Without a source, plain or ours: `layers`, `chances`, `known`, `zones`, `ice`, `of_ice`, `without`, `one`, `summary`,
+`curves`.
+"""
 
 import dataclasses
 import json

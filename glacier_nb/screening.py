@@ -51,7 +51,7 @@ def complexity(line: shapely.Geometry) -> float:
 def outliers(values: np.ndarray, reach: float = 2.0, both: bool = False) -> np.ndarray:
     """True above the third quartile by `reach` times the interquartile range; `both`: below the first as well.
 
-    NaN is none. AutoTerm takes 2 on one side, 1.5 on both.
+    NaN is none. AutoTerm takes 2 on one side, 1.5 on both (Zhang et al. 2023; the rule is that of Tukey 1977).
 
     >>> outliers(np.array([1.0, 2, 3, 4, 30])).tolist()
     [False, False, False, False, True]
@@ -67,7 +67,7 @@ def outliers(values: np.ndarray, reach: float = 2.0, both: bool = False) -> np.n
 def area_between(a: shapely.Geometry, b: shapely.Geometry) -> float:
     """Area (CRS units squared) between two fronts whose ends are joined, whichever way each was drawn.
 
-    Crossings part it in pieces that all count. Of several parts the longest.
+    Crossings part it in pieces that all count. Of several parts the longest. Zhang et al. 2023 measure change so.
 
     >>> area_between(shapely.LineString([(0, 0), (10, 0)]), shapely.LineString([(10, 2), (0, 2)]))
     20.0
@@ -79,7 +79,10 @@ def area_between(a: shapely.Geometry, b: shapely.Geometry) -> float:
 
 
 def off_bedrock(fronts: gpd.GeoDataFrame, bedrock: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
-    """Fronts without what lies on `bedrock` (polygons): a row that is left with nothing has an empty geometry."""
+    """Fronts without what lies on `bedrock` (polygons): a row that is left with nothing has an empty geometry.
+
+    Zhang et al. 2023, doi:10.5194/tc-17-3485-2023.
+    """
     rock = bedrock.to_crs(fronts.crs).union_all()
     return fronts.set_geometry(fronts.geometry.difference(rock))
 
@@ -198,6 +201,7 @@ def changes(
 
     signal_to_noise: change over half its interval, `least_signal` or more passes. recall: of each rgi_id (the first
     date's in `recalled`), `least_recall` or more. Both limits are plain choices. The region's rows are no glacier's.
+    Diaconu et al. 2025, doi:10.1029/2025EA004197.
     """
     half = (table.change_upper_m2 - table.change_lower_m2) / 2
     signal = (table.change_m2.abs() / half.where(half > 0)).where(table.rgi_id != "region")
@@ -211,6 +215,7 @@ def extrapolated(table: pd.DataFrame, inventory: pd.DataFrame, classes: Sequence
 
     A class (km2, lower bound in) loses or gains the same share of its area as its glaciers in `table` do; one
     without any has NaN. Columns from_km2, to_km2, n, n_all, area_m2 (of all), percent, change_m2; the last row sums.
+    Diaconu et al. 2025, doi:10.1029/2025EA004197.
     """
     sizes = inventory.groupby("rgi_id").area_m2.sum()
     known = table.dropna(subset="change_m2").set_index("rgi_id").change_m2

@@ -12,7 +12,7 @@ def cast(elevation: xr.DataArray, time: np.datetime64, geobox: GeoBox | None = N
     """Where the sun was behind terrain (bool, y, x) at a time (UTC), on all of the grid or on a part of it.
 
     elevation: metres, y, x, on a projected grid; NaN casts no shadow. The sun is where it stands over the middle of
-    the grid (Cooper's declination), its azimuth turned to the grid's own north. All is dark where it is down.
+    the grid (Cooper 1969, see `spectra.sun`), its azimuth turned to the grid's own north. All is dark where it is down.
     """
     from glacier_nb import spectra  # numba, which it brings, takes 50 MB: only where a shadow is asked for
 

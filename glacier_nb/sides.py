@@ -1,4 +1,7 @@
-"""The sides of a fjord, which a front runs between: where it may start, and what runs along one and is no front."""
+"""The sides of a fjord, which a front runs between: where it may start, and what runs along one and is no front.
+
+Without a source, plain or ours: `pairs`, `pixels`.
+"""
 
 from collections.abc import Iterator
 

@@ -1,4 +1,7 @@
-"""Mountains without ice and with many rock glaciers, known as exactly as a landscape, to learn from."""
+"""Mountains without ice and with many rock glaciers, known as exactly as a landscape, to learn from.
+
+Without a source, plain or ours: `landscape`.
+"""
 
 import numpy as np
 import xarray as xr

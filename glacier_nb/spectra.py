@@ -1,4 +1,7 @@
-"""How surfaces look from orbit: reflectance, temperature and backscatter as rows, and sun, shadow and cloud."""
+"""How surfaces look from orbit: reflectance, temperature and backscatter as rows, and sun, shadow and cloud.
+
+Without a source, plain or ours: `shadow`, `clouds`, `reflectance`.
+"""
 
 import dataclasses
 
@@ -72,7 +75,9 @@ OF_ZONE = np.array([ROCK, ICE, DEBRIS, SEA, MELANGE, LAKE, ROCK])  # by zone's n
 
 
 def sun(longitude: float, latitude: float, when: np.datetime64) -> tuple[float, float]:
-    """Azimuth (degrees from north) and elevation (degrees) of the sun; Cooper's declination, mean solar time.
+    """Azimuth (degrees from north) and elevation (degrees) of the sun; mean solar time.
+
+    Its declination: Cooper 1969, doi:10.1016/0038-092X(69)90047-4.
 
     >>> azimuth, elevation = sun(0.0, 66.0, np.datetime64("2021-06-21T12:00"))
     >>> round(azimuth), round(elevation, 1)
@@ -139,7 +144,7 @@ def streaks(surface, field, steps):
 
 def light(surface: np.ndarray, pixel: float, azimuth: float, elevation: float) -> np.ndarray:
     """Direct light (y, x) relative to level ground: 1 on the level, 0 in cast shadow. Softened as a terrain-corrected
-    product leaves it (Minnaert, k = 0.5)."""
+    product leaves it (Minnaert 1941, doi:10.1086/144279, k = 0.5)."""
     gy, gx = np.gradient(surface, pixel)
     a, h = np.radians(azimuth), np.radians(elevation)
     facing = (-gx * np.sin(a) + gy * np.cos(a)) / np.tan(h) + 1.0

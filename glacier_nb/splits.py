@@ -1,4 +1,7 @@
-"""Splits that mean something: parts of the map, glaciers or dates that a model never saw, in a file with a hash."""
+"""Splits that mean something: parts of the map, glaciers or dates that a model never saw, in a file with a hash.
+
+Without a source, plain or ours: `write`, `read`, `within`, `part`.
+"""
 
 import dataclasses
 import hashlib
@@ -86,7 +89,7 @@ def by_glacier(outlines: gpd.GeoDataFrame, folds: int = 5, apart: float = 3000.0
 
     A fold's cell is the ground within half of `apart` of its glaciers, so patches about that size fit and no two cells
     meet. Groups go, the largest first, to the fold with the least area. ValueError as in `regional`, or where fewer
-    groups than folds are left: take a smaller `apart`.
+    groups than folds are left: take a smaller `apart`. Roberts et al. 2017.
     """
     found = _glaciers(outlines, folds, least)
     reach = found.geometry.buffer(apart / 2 * 0.999)  # less than half: cells do not even touch
@@ -110,12 +113,16 @@ def by_time(samples: Sequence[Sample], folds: int = 3) -> Split:
     """Whole scenes in order of their dates, as many in each fold; all scenes of a date are in one. ValueError: no date.
 
     The ground is the same in all folds: such a split tells how a model carries over in time, not to another place.
+    Roberts et al. 2017, doi:10.1111/ecog.02881.
     """
     return _scenes("time", [sample.time for sample in samples], [sample.name for sample in samples], folds)
 
 
 def by_group(samples: Sequence[Sample], folds: int | None = None) -> Split:
-    """Whole scenes by the glacier or region they show, all of one in one fold; None: leave one group out at a time."""
+    """Whole scenes by the glacier or region they show, all of one in one fold; None: leave one group out at a time.
+
+    Roberts et al. 2017, doi:10.1111/ecog.02881.
+    """
     return _scenes("group", [sample.group for sample in samples], [sample.name for sample in samples], folds)
 
 

@@ -1,4 +1,7 @@
-"""How sure an area is by the spread of a map's own members, with what neighbouring pixels err in together."""
+"""How sure an area is by the spread of a map's own members, with what neighbouring pixels err in together.
+
+Without a source, plain or ours: `ice`.
+"""
 
 import geopandas as gpd
 import numpy as np
@@ -19,9 +22,10 @@ def correlation(zones: xr.DataArray, truth: xr.DataArray, lags: int = 18) -> var
 
     `zones` (zone, y, x) with coordinate `spread`, `truth` of ice (0 or 1; y, x), on ground that no network was trained
     on. At each distance, up to a quarter of the map's shorter side, the errors' products (truth less probability) over
-    all pairs of seen pixels, beside the spreads' products, by FFT: pairs off the margins, where neither errs, do not
-    pass for errors that have nothing in common. Sills that sum to more than 1 tell that errors are larger than the
-    spread, as of members that err together. ValueError: too few pixels where both are known; LookupError as `ice`.
+    all pairs of seen pixels, beside the spreads' products, by FFT (Marcotte 1996, doi:10.1016/S0098-3004(96)00026-X):
+    pairs off the margins, where neither errs, do not pass for errors that have nothing in common. Sills that sum to
+    more than 1 tell that errors are larger than the spread, as of members that err together. ValueError: too few pixels
+    where both are known; LookupError as `ice`.
     """
     probability = vectorize.glacier_probability(zones)
     error, spread = truth.values.astype(float) - probability.values, ice(zones).values.astype(float)
@@ -65,7 +69,8 @@ def area_spread(
 
     `zones` (zone, y, x) with coordinate `spread`, as `predict.zones` makes of several members; within an outline and
     `around` m of it, less its neighbours, each pixel's spread is shared with others as `model` has it (`correlation`):
-    variance = sum over pairs of s_i s_j c(distance) pixel^4, by FFT. `change.area` takes its interval from it:
+    variance = sum over pairs of s_i s_j c(distance) pixel^4, by FFT (as Hugonnet et al. 2022 for elevation).
+    `change.area` takes its interval from it:
     `outlines.assign(spread_m2=area_spread(zones, outlines, model).spread_m2)`; what is left of it too small or too
     large, `uncertainty.conformal` puts right. Raises ValueError for degrees, LookupError without spread.
     """

@@ -1,4 +1,7 @@
-"""Tasseled cap: brightness, greenness and wetness of six bands, with the weights of the instrument that took them."""
+"""Tasseled cap: brightness, greenness and wetness of six bands, with the weights of the instrument that took them.
+
+Without a source, plain or ours: `instruments`.
+"""
 
 from dataclasses import dataclass
 
@@ -57,6 +60,8 @@ CAPS = (
 
 def weighted(component: str):
     """A formula of `BANDS` and of the number in `CAPS` of each pixel's instrument: their weighted sum.
+
+    Kauth and Thomas 1976; the weights' sources are in `CAPS`.
 
     >>> bands = np.eye(6)
     >>> weighted("wetness")(*bands, np.full(6, 0)).round(2)

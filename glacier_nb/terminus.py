@@ -2,6 +2,8 @@
 
 The sign comes from an up-glacier reference (a point, a centreline's head), never from the order in which a front, a
 box or its corners were drawn. A front that a method cannot measure is refused by name in the column `note`.
+
+Without a source, plain or ours: `agreement`, `draw_box`, `draw_centreline`.
 """
 
 import dataclasses
@@ -58,14 +60,15 @@ def positions(
 ) -> pd.DataFrame:
     """Positions of dated fronts along flow, relative to each glacier's first measured date.
 
-    `method`, one of METHODS. "box": ice area in `box`, or in a rectangle `width` metres wide along `centreline`, over
-    its width. A front that passes the sides several times parts ice from water each time; gaps up to a quarter of the
-    width are bridged, and up to a tenth beside a side; one that passes an end is refused. "curvilinear box": the same
-    between sides that bend with `centreline`. "variable box": between walls through each front's own outermost
-    points, so that its width changes. "centreline": the front's most seaward crossing; its width is what `width` says.
-    "multi-centreline" and "transects": the mean over lines every `spacing` metres (10, 100) beside `centreline` or
-    straight along the box. "bow": mean distance of the front's points from the centreline's head; a change off the
-    middle counts by the cosine of its angle. Without `centreline` the axis of `box` is taken, without `width` its.
+    `method`, one of METHODS (Moon and Joughin 2008, Lea et al. 2014, Lea 2018). "box": ice area in `box`, or in a
+    rectangle `width` metres wide along `centreline`, over its width. A front that passes the sides several times parts
+    ice from water each time; gaps up to a quarter of the width are bridged, and up to a tenth beside a side; one that
+    passes an end is refused. "curvilinear box": the same between sides that bend with `centreline`. "variable box":
+    between walls through each front's own outermost points, so that its width changes. "centreline": the front's most
+    seaward crossing; its width is what `width` says. "multi-centreline" and "transects": the mean over lines every
+    `spacing` metres (10, 100) beside `centreline` or straight along the box. "bow": mean distance of the front's points
+    from the centreline's head; a change off the middle counts by the cosine of its angle. Without `centreline` the axis
+    of `box` is taken, without `width` its.
 
     `box`, `centreline` and `upglacier` (x, y; else where `centreline` starts) are one geometry for all, or a frame by
     rgi_id. A row a front: rgi_id, time, position_m (advance positive), width_m, swept_area_m2 (since the first date),
@@ -107,7 +110,7 @@ def across(fronts: gpd.GeoDataFrame, method: str = "transects", **options) -> pd
 
     `offset_m` is to the left of the middle looking down-glacier; position_m relative to the first date that crossed
     the line, NaN where a front missed it; uncertainty_m of one point. `options` as for `positions`.
-    Raises ValueError for a method without lines.
+    Raises ValueError for a method without lines. Lea 2018, doi:10.5194/esurf-6-551-2018.
 
     >>> from shapely import LineString
     >>> lines = [LineString([(5e5, 7e6), (5.02e5, 7e6)]), LineString([(5e5, 7e6 + 100), (5.02e5, 7e6 - 100)])]

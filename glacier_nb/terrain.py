@@ -1,4 +1,7 @@
-"""Shape of the ground: derivatives of elevation, lazily, and what is made of them (slope, aspect, curvatures)."""
+"""Shape of the ground: derivatives of elevation, lazily, and what is made of them (slope, aspect, curvatures).
+
+Without a source, plain or ours: `sin_aspect`, `cos_aspect`.
+"""
 
 from collections.abc import Callable
 
@@ -31,7 +34,8 @@ def derivatives(elevation, geobox: GeoBox, smooth: bool = False) -> tuple:
 def smoothed(z: np.ndarray) -> np.ndarray:
     """A surface through the 3 x 3 kernel exp(-(i^2 + j^2)), a Gaussian of sigma 1 / sqrt(2) pixels, mirrored outside.
 
-    It is `gaussian_blur` of size 1 in OGGM, which the released code of DL4GAM puts before its terrain features.
+    It is `gaussian_blur` of size 1 in OGGM, which the released code of DL4GAM puts before its terrain features
+    (Diaconu et al. 2025, doi:10.1029/2025EA004197).
     """
     return ndimage.gaussian_filter(z, np.sqrt(0.5), radius=1, mode="reflect")
 
@@ -77,12 +81,12 @@ def _parting(p: np.ndarray, q: np.ndarray, dx: float, dy: float) -> np.ndarray:
 
 
 def slope(p, q):
-    """Degrees from the horizontal."""
+    """Degrees from the horizontal: Florinsky 2017."""
     return np.degrees(np.arctan(np.hypot(p, q)))
 
 
 def aspect(p, q):
-    """Degrees clockwise from north that the ground faces, 0 where it is flat."""
+    """Degrees clockwise from north that the ground faces, 0 where it is flat: Florinsky 2017."""
     facing = np.degrees(np.arctan2(-p, -q)) % 360.0
     return np.where(np.hypot(p, q) > _FLAT, facing, 0.0 * p)
 
@@ -104,12 +108,15 @@ def _per_steepness(value, p, q):
 
 
 def northness(p, q):
-    """cos(aspect) sin(slope)."""
+    """cos(aspect) sin(slope): Kirchner et al. 2014 by Roberts-Pierel et al. 2022."""
     return -q / np.sqrt(1.0 + p**2 + q**2)
 
 
 def hillshade(p, q, zenith: float = 45.0, azimuth: float = 315.0):
-    """cos(zenith) cos(slope) + sin(zenith) sin(slope) cos(azimuth - aspect), not below 0; angles in degrees."""
+    """cos(zenith) cos(slope) + sin(zenith) sin(slope) cos(azimuth - aspect), not below 0; angles in degrees.
+
+    Horn 1981, doi:10.1109/PROC.1981.11918.
+    """
     z, a = np.radians(zenith), np.radians(azimuth)
     light = np.cos(z) - np.sin(z) * (p * np.sin(a) + q * np.cos(a))
     return np.maximum(light / np.sqrt(1.0 + p**2 + q**2), 0.0)
@@ -142,16 +149,16 @@ planform = _curvature(_across, lambda g: g**1.5)
 
 
 def general(r, t):
-    """-2 (D + E) x 100 of Zevenbergen and Thorne, D and E half the second derivatives: per 100 m."""
+    """-2 (D + E) x 100 of Zevenbergen and Thorne 1987, D and E half the second derivatives: per 100 m."""
     return -100.0 * (r + t)
 
 
 def mean_curvature(p, q, r, s, t):
-    """Half the sum of the principal curvatures (m-1), positive where the ground bulges."""
+    """Half the sum of the principal curvatures (m-1), positive where the ground bulges: Florinsky 2017."""
     return -((1 + q**2) * r - 2 * p * q * s + (1 + p**2) * t) / (2 * (1 + p**2 + q**2) ** 1.5)
 
 
 def unsphericity(p, q, r, s, t):
-    """Half the difference of the principal curvatures (m-1), never negative."""
+    """Half the difference of the principal curvatures (m-1), never negative: Florinsky 2017."""
     gaussian = (r * t - s**2) / (1 + p**2 + q**2) ** 2
     return np.sqrt(np.maximum(mean_curvature(p, q, r, s, t) ** 2 - gaussian, 0.0))

@@ -1,4 +1,7 @@
-"""Views of elevation change: where ice thinned, at which elevations, and what each glacier lost."""
+"""Views of elevation change: where ice thinned, at which elevations, and what each glacier lost.
+
+Without a source, plain or ours: `rate`, `curve`, `balance`.
+"""
 
 import geopandas as gpd
 import holoviews as hv

@@ -2,6 +2,8 @@
 
 Bounds are of one kind throughout, the buffer method's, until `conformal` has measured how often they hold. `combine`
 adds half-widths, so a sum or a difference has bounds of the same kind as its parts.
+
+Without a source, plain or ours: `coverage`, `least_squares`, `moments`.
 """
 
 import dataclasses
@@ -92,7 +94,7 @@ def conformal_interval(mapped: np.ndarray, scale: np.ndarray, calibrated: Confor
     """Mapped areas with the bounds that `conformal` found, a row each: area_m2, lower_m2 (0 at least), upper_m2.
 
     `scale` as in the calibration. Coverage holds over all glaciers together, not for each size or kind of them:
-    calibrate kinds apart where they differ.
+    calibrate kinds apart where they differ. Lei et al. 2018.
 
     >>> conformal_interval([100.0], [10.0], Conformal(-1.5, 0.5, 0.9, 19)).values.tolist()
     [[100.0, 85.0, 105.0]]
@@ -147,7 +149,7 @@ def area_interval(
 def combine(
     half: np.ndarray | Sequence[float], systematic: float = SYSTEMATIC, source: Sequence | None = None
 ) -> np.ndarray | float:
-    """Half-width of a sum from the half-widths of its terms, along the last axis.
+    """Half-width of a sum from the half-widths of its terms, along the last axis (JCGM 100:2008, 5.2).
 
     A term that is taken off has a negative half-width: what it shares with the others cancels. `systematic` is the
     share of each variance that is common to all terms of one `source` (a label a term; default: one source for all).
@@ -164,10 +166,10 @@ def combine(
 
 
 def theil_sen(time: np.ndarray | pd.Series, value: np.ndarray | pd.Series, level: float = 0.9) -> Trend:
-    """Trend per year as the median of all pairwise slopes, with its interval (Sen 1968) and Mann-Kendall's p.
+    """Trend per year as the median of all pairwise slopes (Theil 1950), its interval (Sen 1968) and Mann-Kendall's p.
 
     `time` as datetimes or decimal years; missing values are passed over. One value in five may be wild and
-    the slope holds. Intercept at year 0. Raises ValueError under three values.
+    the slope holds. Intercept at year 0. Raises ValueError under three values. Mann 1945, Kendall 1975.
 
     >>> theil_sen(np.array([2000.0, 2001, 2002, 2003, 2004]), np.array([8.0, 7, 6, 5, 50])).slope
     -1.0
@@ -217,7 +219,7 @@ def reliability(
     """How often the truth holds where the map says p: columns low, high, n, confidence, frequency; a row a bin.
 
     `probability` of the positive zone, `truth` boolean, same shape; unseen (NaN) pixels are left out. A calibrated
-    map has confidence = frequency. Empty bins are NaN.
+    map has confidence = frequency. Empty bins are NaN. DeGroot and Fienberg 1983.
     """
     p, y = _paired(probability, truth)
     edges = np.linspace(0, 1, bins + 1)
@@ -239,9 +241,8 @@ def ece(probability: np.ndarray | xr.DataArray, truth: np.ndarray | xr.DataArray
 def temperature(probability: np.ndarray | xr.DataArray, truth: np.ndarray | xr.DataArray) -> float:
     """The temperature that makes a map's probabilities most likely given the truth; above 1: it was too sure.
 
-    Guo et al. 2017, of any shape, both the same.
-
-    Find it on maps that were not trained on, then apply it with `temper`.
+    `probability` and `truth` of any shape, both the same. Find it on maps that were not trained on, then apply it with
+    `temper`. Guo et al. 2017, arXiv:1706.04599.
     """
     p, y = _paired(probability, truth)
     logit, sign = _logit(p), np.where(y, 1.0, -1.0)
@@ -253,16 +254,13 @@ def temperature(probability: np.ndarray | xr.DataArray, truth: np.ndarray | xr.D
 
 
 def temper(probability: np.ndarray | xr.DataArray, temperature: float) -> np.ndarray | xr.DataArray:
-    """A map's probability with its logit divided by `temperature`: 0.5 stays where it is, so outlines do too."""
+    """A map's probability with its logit divided by `temperature`: 0.5, and so outlines, stay. Guo et al. 2017."""
     values = scipy.special.expit(_logit(np.asarray(probability)) / temperature).astype(np.float32)
     return probability.copy(data=values) if isinstance(probability, xr.DataArray) else values
 
 
 def moments(features: xr.DataArray) -> dict[str, dict[str, float]]:
-    """Mean and standard deviation of each feature (feature, y, x) over what was seen: what a weights card keeps.
-
-    Lazy features are read once.
-    """
+    """Mean and deviation of each feature (feature, y, x) over what was seen, for a weights card; lazy: read once."""
     rest = [dim for dim in features.dims if dim != "feature"]
     table = xr.Dataset({"mean": features.mean(rest), "std": features.std(rest)}).compute()
     names = [str(name) for name in features.feature.values]
@@ -272,10 +270,10 @@ def moments(features: xr.DataArray) -> dict[str, dict[str, float]]:
 def out_of_domain(scene: dict[str, dict[str, float]], training: dict[str, dict[str, float]]) -> pd.Series:
     """How far a scene's features lie from the training's, in standard deviations of the training.
 
-    Both as `moments` gives them. Per feature the 2-Wasserstein distance of two normal distributions over the
-    training's standard deviation, sqrt((mean difference)^2 + (std difference)^2) / std; "all" is their root mean
-    square. Past 1 a map deserves doubt: half of the scene may lie outside what most of the training looked like.
-    Raises LookupError when a feature of the training is missing.
+    Both as `moments` gives them. Per feature the distance of two normal distributions (2-Wasserstein; Dowson and Landau
+    1982) over the training's standard deviation, sqrt((mean difference)^2 + (std difference)^2) / std; "all" is their
+    root mean square. Past 1 a map deserves doubt: half of the scene may lie outside what most of the training looked
+    like. Raises LookupError when a feature of the training is missing.
 
     >>> out_of_domain({"nir": {"mean": 0.5, "std": 0.1}}, {"nir": {"mean": 0.3, "std": 0.1}}).round(3).to_dict()
     {'nir': 2.0, 'all': 2.0}

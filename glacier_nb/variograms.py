@@ -40,9 +40,9 @@ def variogram(layer: xr.DataArray, pairs: int = 20_000, lags: int = 18, seed: in
     """Semivariance by distance of a layer (y, x) in metres: columns lag_m, gamma (unit squared), n; a row a lag.
 
     NaN is left out, so mask what is not stable first. `pairs` of random pixels at random bearings for each of `lags`
-    distances, from one pixel to half the layer's longer side in even steps of their logarithm; Dowd's estimator
-    (1984), which a twentieth of wild values does not move. A lazy layer is sampled in BLOCKS of its blocks, and lags
-    end at half a block. Lags with under 100 pairs are left out; ValueError where none is left.
+    distances, from one pixel to half the layer's longer side in even steps of their logarithm; the estimator
+    of Dowd 1984, which a twentieth of wild values does not move. A lazy layer is sampled in BLOCKS of its blocks, and
+    lags end at half a block. Lags with under 100 pairs are left out; ValueError where none is left.
     """
     pixel, rng = float(abs(layer.odc.geobox.resolution.x)), np.random.default_rng(seed)
     blocks = [layer.data]
@@ -69,7 +69,8 @@ def variogram(layer: xr.DataArray, pairs: int = 20_000, lags: int = 18, seed: in
 
 def fit(table: pd.DataFrame, models: int = 2, pixel: float | None = None) -> Correlation:
     """The sum of spherical models nearest to a `variogram`, at most `models` of them and as few as it takes (corrected
-    Akaike criterion): a second range that only noise asks for would keep means from ever being sure.
+    Akaike criterion, Hurvich and Tsai 1989): a second range that only noise asks for would keep means from ever being
+    sure.
 
     No range is under WHITE of `pixel` (m; default the first lag).
     """
@@ -100,7 +101,7 @@ def _fit(lag: np.ndarray, gamma: np.ndarray, weight: np.ndarray, count: int, lea
 
 
 def covariance(distance: np.ndarray, model: Correlation) -> np.ndarray:
-    """What the errors of two places `distance` m apart have in common, in the unit of `sills`."""
+    """What errors `distance` m apart have in common, in the unit of `sills`: spherical models, Hugonnet et al. 2022."""
     distance = np.asarray(distance, dtype=float)
     return sum(sill - _spherical(distance, reach, sill) for reach, sill in zip(model.ranges, model.sills, strict=True))
 

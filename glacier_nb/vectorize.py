@@ -1,7 +1,10 @@
 """Zones to outlines and calving fronts, and back.
 
-Outlines and fronts are sub-pixel: marching squares over probabilities. A map of zeros and ones has nothing
-below the pixel, so its outlines follow pixel edges and keep their area exactly.
+Outlines and fronts are sub-pixel: marching squares over probabilities (Lorensen and Cline 1987,
+doi:10.1145/37402.37422). A map of zeros and ones has nothing below the pixel, so its outlines follow pixel edges and
+keep their area exactly.
+
+Without a source, plain or ours: `glacier_probability`, `filled`, `to_map`, `seen`, `lines`, `rasterize`.
 """
 
 from collections.abc import Sequence
@@ -77,7 +80,7 @@ def outlines(
     names: Sequence[str] = ICE,
     smooth: int = 0,
 ) -> gpd.GeoDataFrame:
-    """Glacier outlines where the glacier probability passes `threshold`, one row per glacier.
+    """Glacier outlines where the glacier probability passes `threshold`, one row per glacier (Lorensen and Cline 1987).
 
     `zones` (zone, y, x) with attrs time, system and sensor; `names` of them make up a glacier ("rock glacier" is
     traced like one); `divides` (rgi_id, geometry) cut the ice and name it, parts that came loose stay with their basin
@@ -136,8 +139,9 @@ def fronts(
     is left to one, so a zone may be missing) becomes as likely. `land` (polygons, or a boolean layer) cuts away
     what stands on rock; `divides` name the glaciers and must reach past the front; without them each body of ice
     is a row. No front: closed loops in water (icebergs, pools), pieces under three pixels, ice under `min_area`
-    (m2). Columns: rgi_id, time, system, sensor, geometry ((Multi)LineString; unseen is a gap), pixel_m,
-    melange_share (of the front, 0-1). Raises ValueError as `outlines`, LookupError when there is no ice or water.
+    (m2). Traced as Lorensen and Cline 1987; the rule is ours. Columns: rgi_id, time, system, sensor, geometry
+    ((Multi)LineString; unseen is a gap), pixel_m, melange_share (of the front, 0-1). Raises ValueError as `outlines`,
+    LookupError when there is no ice or water.
     """
     metres(geobox := zones.odc.geobox)
     zones = zones.compute()  # a lazy map is made once

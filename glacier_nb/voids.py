@@ -1,4 +1,7 @@
-"""Elevation change by elevation band, glacier by glacier, and what stands in for ice that was not measured."""
+"""Elevation change by elevation band, glacier by glacier, and what stands in for ice that was not measured.
+
+Without a source, plain or ours: `along`, `find`, `near`, `histogram`.
+"""
 
 import dataclasses
 from collections.abc import Callable
@@ -57,7 +60,7 @@ def regional(sums: dict[str, np.ndarray]) -> np.ndarray:
 
 
 def own(sums: dict[str, np.ndarray]) -> np.ndarray:
-    """A glacier's own mean in each band (the local hypsometric method); the region's where under LEAST was measured."""
+    """A glacier's own mean in each band (McNabb et al. 2019: local); the region's where under LEAST was measured."""
     seen = sums["seen"]
     curve = along(sums["total"] / np.maximum(seen, 1), seen > 0)
     poor = seen.sum(axis=1) < LEAST * sums["n"].sum(axis=1)
@@ -65,7 +68,7 @@ def own(sums: dict[str, np.ndarray]) -> np.ndarray:
 
 
 def mean(sums: dict[str, np.ndarray]) -> np.ndarray:
-    """A glacier's mean in all bands; the region's where nothing of it was measured."""
+    """A glacier's mean in all bands; the region's where nothing of it was measured (McNabb et al. 2019)."""
     total, seen = sums["total"].sum(axis=1), sums["seen"].sum(axis=1)
     everywhere = total.sum() / max(seen.sum(), 1) if seen.any() else np.nan
     value = np.where(seen > 0, total / np.maximum(seen, 1), everywhere)
@@ -105,8 +108,8 @@ def hypsometry(pair: xr.Dataset, fill: str = "hypsometric", band: float = BAND) 
     Columns: rgi_id, elevation_m (the band's middle; NaN: neither DEM tells), n (pixels that are ice at either date),
     seen (measured), dh_m (their mean), spread_m (standard deviation about the value that fills the band),
     filled_m (what stands in where nothing was measured), total (m times pixels, voids filled), and n, seen and total
-    of the ice of the first date (n_first, ...), of the second, and of the pixels along the edge of both. attrs: fill,
-    band_m, pixel_m2. ValueError: no pixel is ice at either date.
+    of the ice of the first date (n_first, ...), of the second, and of the pixels along the edge of both (McNabb et al.
+    2019). attrs: fill, band_m, pixel_m2. ValueError: no pixel is ice at either date.
     """
     row = find(fill)
     layers = [pair[name].data for name in LAYERS]
@@ -211,6 +214,8 @@ def _counts(dh: np.ndarray, z: np.ndarray, inside: np.ndarray, band: float) -> p
 
 def medians(counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Median and NMAD (1.4826 times the median distance from it) in m of each row of a `histogram`.
+
+    Höhle and Höhle 2009, doi:10.1016/j.isprsjprs.2009.02.003.
 
     The same for -dh but for the median's sign. NaN of an empty row.
 

@@ -1,6 +1,7 @@
 """Public functions are told: what they do, the errors they raise, dims, columns or units of what they take and give."""
 
 import ast
+import calendar
 import functools
 import pathlib
 import re
@@ -22,6 +23,32 @@ TOLD = re.compile(
     r"|\bgrid\b"
 )
 """What tells a reader how an array or a table is laid out, or in what it is measured."""
+_NO_NAMES = "|".join((*calendar.month_name[1:], "Since", "From", "Until", "In", "Of"))
+SOURCE = re.compile(
+    r"\bdoi:10\.\d{4,}/\S|\barXiv:\d{4}\.\d{5}|\b[A-Z][\w'-]+ et al\. (?:19|20)\d\d\b"
+    rf"|\b(?!(?:{_NO_NAMES})\b)[A-Z][\w'-]*[a-zà-ÿ] \(?(?:19|20)\d\d\b"
+    r"|\bGLIMS\b|\bRGI \d|\bLSDS-\d|\bJCGM \d|\bSTAC's \w+ extension|\bProducts? (?:Specification|Handbook)\b"
+)
+"""A paper (DOI, arXiv number, or authors and year), or the specification that a product or an inventory goes by."""
+OWN = re.compile(r"Without a source, plain or ours: ([^.]*)\.")
+"""How a module's docstring names those of its functions that no paper stands behind."""
+NO_METHODS = {
+    "__main__", "answers", "article", "assembly", "batch", "blocks", "campaign", "charts", "checkpoints", "cluster",
+    "comparing", "coverages", "crs", "datasets", "demo", "dials", "doubt", "edits", "estimates", "exports", "faults",
+    "features", "figures", "files", "fitting", "forward", "fronts", "furniture", "gazetteer", "guards", "hand",
+    "imaging", "inventories", "jobs", "kept", "kernels", "labelled", "labels", "landscapes", "lapse", "layers",
+    "ledger", "load", "maps", "mount", "namings", "nothing", "outcomes", "overpass", "overview", "pages", "panning",
+    "papers", "patches", "plans", "plots", "predict", "products", "provenance", "providers", "published", "ranges",
+    "readers", "reads", "records", "regions", "remote", "resources", "rgi", "runs", "samples", "search", "selection",
+    "sensors", "serve", "sets", "share", "sheets", "sinks", "sketches", "slabs", "stacks", "stored", "summers", "swipe",
+    "synthetic", "systems", "systems_caffe", "systems_change", "systems_extent", "systems_front", "systems_own",
+    "systems_rock", "systems_sensors", "tables", "tour", "train", "trials", "truth", "verification", "walks", "weights",
+    "windows", "workers",
+}  # fmt: skip
+"""Modules that find, read, keep, draw or run, and rows that cite by a field of their own: no method stands in them."""
+METHODS = [path for path in FILES if path.parent == PACKAGE and path.stem not in NO_METHODS]
+NO_PAPER = {"__init__", "names", "smp", "threshold"}
+"""Files in `networks` that are no paper's."""
 
 
 @functools.cache
@@ -96,6 +123,40 @@ def test_arrays_and_tables_are_told(path):
 def test_types_stand_in_the_signature_alone(path):
     typed = [name for name, node in public(path) if re.search(r":param|:type|:return", ast.get_docstring(node) or "")]
     assert not typed, f"a docstring says what a signature cannot: {typed}"
+
+
+def told(node: ast.AST) -> str:
+    """A docstring on one line."""
+    return " ".join((ast.get_docstring(node) or "").split())
+
+
+@pytest.mark.parametrize("path", METHODS, ids=id_of)
+def test_methods_name_their_source(path):
+    """Each in its own docstring; "Source: ..." in the module's where all of it is one paper's."""
+    module = told(ast.parse(path.read_text()))
+    own = set(re.findall(r"`(\w+)`", " ".join(OWN.findall(module))))
+    functions = {name: told(node) for name, node in public(path) if "." not in name}
+    bare = {name for name, text in functions.items() if not SOURCE.search(text)}
+    assert own <= bare, f"named as without a source, but they have one or are gone: {sorted(own - bare)}"
+    if not SOURCE.search(module.partition("Source: ")[2]):
+        assert not bare - own, (
+            f"say from where {sorted(bare - own)} come (doi:..., Name et al. 2020), or, where no paper stands behind "
+            "them, name them in the module's docstring after 'Without a source, plain or ours:'"
+        )
+
+
+def test_networks_name_their_paper():
+    files = {path.stem: path for path in FILES if path.parent.name == "networks"}
+    bare = {name for name, path in files.items() if not SOURCE.search(told(ast.parse(path.read_text())))}
+    assert bare == NO_PAPER, f"say in the file's docstring whose network it is: {sorted(bare ^ NO_PAPER)}"
+
+
+def test_what_a_source_is():
+    for text in ("Chaikin 1974", "Nuth and Kääb 2011", "Xie et al. 2020", "arXiv:1612.01474", "RGI 7.0", "Lei (2018)"):
+        assert SOURCE.search(text), text
+    for text in ("since July 2020", "Since 1970", "Diaconu et al.", "the CAFFE 2000", "year 2021", "baseline 04.00"):
+        assert not SOURCE.search(text), text
+    assert not NO_METHODS - {path.stem for path in FILES}, "a module in the list is gone"
 
 
 def test_what_only_the_pages_need_is_locked_apart(root):

@@ -1,4 +1,4 @@
-"""What Maslov et al. compare GlaViTU with, on the same fusion of sensors: ResU-Net, SETR, a small TransUNet.
+"""What Maslov et al. 2025 compare GlaViTU with, on the same fusion of sensors: ResU-Net, SETR, a small TransUNet.
 
 Names of the papers in `glavitu`; layers as in their released code, read through its parameter counts.
 """
