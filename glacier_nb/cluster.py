@@ -31,6 +31,8 @@ ENVIRONMENT = {
 }
 """What a worker's process needs before it imports anything; what the user set stands."""
 
+PAUSE = "distributed.worker.memory.pause"
+"""Off: a worker paused until its memory falls may be so for ever. Past its limit it is started again."""
 
 M_ARENA_MAX = -8
 """As malloc.h of glibc has it."""
@@ -66,12 +68,12 @@ def client(
 
     where: "" is "gateway" where one is set up, as a JupyterHub does (DASK_GATEWAY__ADDRESS), else "local". "local"
     starts `workers` processes of `threads` threads here (no more than `cores()` in all, but one each) with `memory`
-    each, and stops them at the end; "cuda" one process for each GPU here; "gateway" a cluster of `workers` by
-    dask-gateway, as a JupyterHub has it set up; "slurm" as many jobs by dask-jobqueue; an address (tcp://...,
-    tls://..., ws://...) joins a cluster that somebody else runs, and leaves it running. options go to
-    `dask_gateway.Gateway` (address, proxy_address, auth) and its clusters, or to the cluster's class. timeout:
-    seconds to wait for a scheduler, and for a gateway's first worker ten times that. ValueError: none of these.
-    LookupError: a library that is not installed. ConnectionError: nobody answers there.
+    each ("auto": an equal part of the machine's, or of its container's), and stops them at the end; "cuda" one process
+    for each GPU here; "gateway" a cluster of `workers` by dask-gateway, as a JupyterHub has it set up; "slurm" as many
+    jobs by dask-jobqueue; an address (tcp://..., tls://..., ws://...) joins a cluster that somebody else runs, and
+    leaves it running. options go to `dask_gateway.Gateway` (address, proxy_address, auth) and its clusters, or to the
+    cluster's class. timeout: seconds to wait for a scheduler, and for a gateway's first worker ten times that.
+    ValueError: none of these. LookupError: a library that is not installed. ConnectionError: nobody answers there.
     """
     where = where or ("gateway" if dask.config.get("gateway.address", None) else "local")
     if where not in STARTS and "://" not in where:
@@ -94,11 +96,12 @@ def client(
 
 
 def _local(workers: int, threads: int, memory: str | None, **options) -> distributed.LocalCluster:
+    """Dask's own "auto" gives a worker of two threads on a hub of 32 cores and 2 GB a sixteenth of the memory."""
     with _spawning():
         return distributed.LocalCluster(
             n_workers=workers,
             threads_per_worker=max(1, min(threads, cores() // workers)),
-            memory_limit=memory,
+            memory_limit=distributed.system.MEMORY_LIMIT // workers if memory == "auto" else memory,
             dashboard_address="127.0.0.1:0",
             host="127.0.0.1",
             **options,
@@ -176,7 +179,7 @@ def _spawning() -> Iterator[None]:
     """
     name = "distributed.nanny.pre-spawn-environ"
     before = {key: os.environ.get(key) for key in ENVIRONMENT if key.startswith("MALLOC")}
-    dask.config.set({name: {**dask.config.get(name), **_environment()}})
+    dask.config.set({name: {**dask.config.get(name), **_environment()}, PAUSE: False})
     try:
         yield
     finally:

@@ -33,6 +33,17 @@ def test_local_cluster_is_gone_afterwards(capsys):
         distributed.Client(address, timeout="1s")
 
 
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_container_gives_its_memory_to_its_workers_whatever_cores_the_host_has(monkeypatch, workers):
+    """By Dask's own "auto" a worker of few threads on a host of many cores got too little, and waited for ever."""
+    limit = 3 * 2**30
+    monkeypatch.setattr(distributed.system, "MEMORY_LIMIT", limit)
+    with cluster.client(workers=workers, threads=1) as session:
+        shares = [one["memory_limit"] for one in session.scheduler_info(n_workers=-1)["workers"].values()]
+        pauses = session.run(lambda: dask.config.get(cluster.PAUSE)).values()
+    assert shares == [limit // workers] * workers and not any(pauses)
+
+
 def test_how_a_worker_keeps_memory_is_not_what_starts_next_is_told(monkeypatch):
     """A nanny would leave it in this process: a notebook's kernel kept 160 MB more of what it was done with."""
     kept = {key: value for key, value in cluster.ENVIRONMENT.items() if key.startswith("MALLOC")}
