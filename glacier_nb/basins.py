@@ -1,7 +1,10 @@
 """Whose ice it is, and when: outlines cut by ice divides, a glacier's parts, names for new ice, outlines of a day.
 
-Without a source, plain or ours: `split`, `valid`, `gather`, `at`.
+Without a source, plain or ours: `split`, `valid`, `gather`, `abreast`, `at`.
 """
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 import geopandas as gpd
 import numpy as np
@@ -13,6 +16,9 @@ from glacier_nb.crs import metres, scale
 
 LEAST = 10_000.0
 """Smallest glacier (m2) that RGI and GLIMS list: 0.01 km2."""
+
+THREADS = 4
+"""Of GEOS, which lets go of Python while it cuts; on fewer cores they take turns."""
 
 
 def split(outlines: gpd.GeoDataFrame, divides: gpd.GeoDataFrame, margins: np.ndarray | None = None) -> gpd.GeoDataFrame:
@@ -34,7 +40,7 @@ def split(outlines: gpd.GeoDataFrame, divides: gpd.GeoDataFrame, margins: np.nda
     i, j = i[met], j[met]
     cut = ~shapely.covers(basins[j], shapes[i])
     pieces = shapes[i]
-    pieces[cut] = shapely.intersection(pieces[cut], basins[j[cut]])
+    pieces[cut] = abreast(shapely.intersection, pieces[cut], basins[j[cut]])
     real = shapely.area(pieces) > 0.01  # m2: less is what rounding leaves along a shared divide
     i, j, pieces = i[real], j[real], pieces[real]
     edges = rims.lengths(shapes, basins, i, j, pieces, margins)
@@ -103,7 +109,7 @@ def named(frame: gpd.GeoDataFrame) -> list[str]:
 def valid(shapes: gpd.GeoSeries | np.ndarray) -> np.ndarray:
     """Geometries as an array with each invalid or mixed one made polygons again."""
     shapes = np.array(shapes, dtype=object)
-    wrong = ~shapely.is_valid(shapes) | ~np.isin(shapely.get_type_id(shapes), (3, 6))
+    wrong = ~abreast(shapely.is_valid, shapes) | ~np.isin(shapely.get_type_id(shapes), (3, 6))
     shapes[wrong] = gather(shapely.make_valid(shapes[wrong]), np.arange(wrong.sum()))
     return shapes
 
@@ -121,9 +127,17 @@ def gather(shapes: np.ndarray, group: np.ndarray) -> np.ndarray:
     order = np.argsort(group, kind="stable")
     which, index = np.unique(group[order], return_inverse=True)
     gathered[which] = shapely.multipolygons(parts[order], indices=index)
-    for at in np.flatnonzero(~shapely.is_valid(gathered)):  # parts that share an edge
+    for at in np.flatnonzero(~abreast(shapely.is_valid, gathered)):  # parts that share an edge
         gathered[at] = shapely.union_all(shapely.get_parts(gathered[at]))
     return gathered
+
+
+def abreast(function: Callable[..., np.ndarray], *shapes: np.ndarray) -> np.ndarray:
+    """What a function of shapely gives for arrays of geometries, equal parts of them at the same time."""
+    if len(shapes[0]) < 1000:
+        return function(*shapes)
+    with ThreadPoolExecutor(THREADS) as pool:
+        return np.concatenate(list(pool.map(function, *(np.array_split(one, THREADS) for one in shapes))))
 
 
 def at(outlines: gpd.GeoDataFrame, day: str) -> gpd.GeoDataFrame:
