@@ -219,7 +219,8 @@ def _started(system: System, start) -> torch.nn.Module:
 
 def _terms(network: torch.nn.Module, batch: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     """What the network says of a batch, in single precision."""
-    terms = network(batch["x"].contiguous(memory_format=torch.channels_last))
+    days = [batch["days"]] if "days" in batch else []
+    terms = network(batch["x"].contiguous(memory_format=torch.channels_last), *days)
     return {
         name: [part.float() for part in scores] if isinstance(scores, list) else scores.float()
         for name, scores in terms.items()
@@ -259,8 +260,8 @@ def _number(loss: torch.Tensor, step: int, system: System, network, batch: Mappi
     network.eval()
     bad = []
     with torch.no_grad():
-        for number in range(len(batch["x"])):
-            one = {name: part[number : number + 1] for name, part in batch.items()}
+        for number in range(count := len(batch["x"])):  # parts of a series have a row a date
+            one = {name: part.unflatten(0, (count, -1))[number] for name, part in batch.items()}
             if not torch.isfinite(_loss(system, _terms(network, one), one)):
                 bad.append(number)
     cuts = batch["cuts"][bad or slice(None)].tolist()

@@ -73,11 +73,12 @@ class _Renormalised(nn.Module):
         super().__init__()
         mean, std = (torch.tensor(numbers, device=device())[:, :, None, None] for numbers in (job.mean, job.std))
         self.network = network
-        self.scale, self.shift = std[0] / std[number], (mean[0] - mean[number]) / std[number]
+        scale, shift = std[0] / std[number], (mean[0] - mean[number]) / std[number]
+        self.scale, self.shift = (each.repeat(job.dates, 1, 1) for each in (scale, shift))
 
-    def forward(self, x: Tensor) -> Mapping[str, Tensor]:
+    def forward(self, x: Tensor, *days: Tensor) -> Mapping[str, Tensor]:
         """Terms of an input normalised for the first network."""
-        return self.network((x * self.scale + self.shift).nan_to_num_(0.0, 0.0, 0.0))
+        return self.network((x * self.scale + self.shift).nan_to_num_(0.0, 0.0, 0.0), *days)
 
 
 def plain(model: nn.Module) -> nn.Module:
@@ -188,8 +189,8 @@ def _prepared(slab: np.ndarray, piece: Block, job: Job) -> tuple[Tensor, Tensor,
     x = torch.full((1, len(slab), *shape), torch.nan).contiguous(memory_format=torch.channels_last)
     given = np.asarray(slab, dtype="float32")
     x[0, :, : slab.shape[1], : slab.shape[2]] = torch.from_numpy(given if given.flags.writeable else given.copy())
-    seen = ~x[0, systems.shows_ground(job.system)].isnan().all(dim=0)
-    mean, std = (torch.tensor(numbers[0])[:, None, None] for numbers in (job.mean, job.std))
+    seen = ~x[0, systems.shows_ground(job.system) * job.dates].isnan().all(dim=0)
+    mean, std = (torch.tensor(numbers[0] * job.dates)[:, None, None] for numbers in (job.mean, job.std))
     x.sub_(mean).div_(std)
     own = [
         slice(max(0, side.start - start), side.stop - start, 4)  # one pixel in 16 tells enough
@@ -200,7 +201,8 @@ def _prepared(slab: np.ndarray, piece: Block, job: Job) -> tuple[Tensor, Tensor,
     some = np.where(there, some, 0)
     if job.alike:
         x.nan_to_num_(0.0, 0.0, 0.0)
-    return x, seen, np.array([there.sum(1), some.sum(1), (some**2).sum(1)])
+    sums = np.array([there.sum(1), some.sum(1), (some**2).sum(1)])
+    return x, seen, sums.reshape(3, job.dates, -1).sum(axis=1)
 
 
 def _batch(x: Tensor, cuts: list[tuple[slice, slice]], job: Job, seed: int) -> Tensor:
@@ -212,15 +214,16 @@ def _batch(x: Tensor, cuts: list[tuple[slice, slice]], job: Job, seed: int) -> T
         batch[number] = x[0, :, *cut]
     batch = batch.to(where, non_blocking=True)
     half = PRECISIONS[job.precision]
+    days = [torch.tensor([job.days], device=where).expand(len(cuts), -1)] if job.days else []
 
     def probabilities(model: nn.Module, inputs: Tensor) -> Tensor:
         with torch.autocast(where.type, half, enabled=half is not None):
-            terms = model(inputs)
+            terms = model(inputs, *days)
         terms = {name: scores.float() for name, scores in terms.items() if isinstance(scores, Tensor)}
         found = systems.finish(job.system, terms, job.term)
         if job.term not in found:
             raise LookupError(f"{job.system.name} gives {', '.join(found)}, not {job.term}")
-        return found[job.term]
+        return found[job.term].unflatten(0, (len(cuts), -1)).flatten(1, 2)  # the scores of a series date by date
 
     if not job.members.several:
         return probabilities(models(job)[0], batch).cpu()

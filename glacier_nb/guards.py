@@ -4,6 +4,7 @@ import warnings
 from collections.abc import Sequence
 
 import numpy as np
+import pandas as pd
 import xarray as xr
 
 from glacier_nb import features, uncertainty
@@ -52,6 +53,29 @@ def layers(stack: xr.DataArray, system: System, row: Weights | None) -> tuple[xr
     _units(stack, [name for name in wanted if name not in missing])
     _resolution(stack, row)
     return (stack if there == wanted else stack.reindex(feature=wanted)), missing
+
+
+def days(stacks: Sequence[xr.DataArray], system: System) -> tuple[float, ...]:
+    """Days since 1970 of the dates of a series (feature, y, x) that a system takes at once; () for one that takes none.
+
+    ValueError: several dates for a system that does not take them, no date, one without time, or of another grid.
+    """
+    if not stacks:
+        raise ValueError(f"no date for {system.name}: give the features of one or more")
+    if not system.series:
+        if len(stacks) > 1:
+            raise ValueError(f"{system.name} takes one date: predict each by itself, or take a system of series")
+        return ()
+    if len(stacks) == 1:
+        return (0.0,)
+    for stack in stacks:
+        if not stack.attrs.get("time"):
+            raise ValueError("a date of the series tells no time: set attrs['time'] of its features to an ISO date")
+        if any(not stack[name].equals(stacks[0][name]) for name in ("y", "x")):
+            one, other = stacks[0].attrs["time"], stack.attrs["time"]
+            raise ValueError(f"{one} and {other} lie on different grids: load all dates of a series on one GeoBox")
+    when = pd.DatetimeIndex([pd.Timestamp(stack.attrs["time"]).tz_localize(None) for stack in stacks])
+    return tuple(((when - pd.Timestamp(0)) / pd.Timedelta(days=1)).tolist())
 
 
 def _units(stack: xr.DataArray, names: Sequence[str]) -> None:

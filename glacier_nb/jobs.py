@@ -20,7 +20,8 @@ class Job:
     """What a worker must know to predict any block; it holds names and hashes, no tensors.
 
     weights: one row a network of the ensemble, or none for a network without parameters. mean, std: of each input, for
-    each network. seam: whether to measure by how much neighbouring windows differ where they meet.
+    each network. seam: whether to measure by how much neighbouring windows differ where they meet. days: of the dates
+    of a series, whose channels and scores then come date by date; none: one date.
     """
 
     system: System
@@ -36,6 +37,12 @@ class Job:
     compile: bool = False
     deterministic: bool = False
     seam: bool = False
+    days: tuple[float, ...] = ()
+
+    @property
+    def dates(self) -> int:
+        """How many dates are predicted at once."""
+        return max(1, len(self.days))
 
     @property
     def alike(self) -> bool:
@@ -64,8 +71,9 @@ def job(
     seed: int = 0,
     compile: bool = False,
     deterministic: bool = False,
+    days: tuple[float, ...] = (),
 ) -> Job:
-    """What the workers must know; ValueError where the precision is unknown."""
+    """What the workers must know; `scores` are those of one date. ValueError where the precision is unknown."""
     if precision not in PRECISIONS:
         raise ValueError(f"precision {precision!r}: one of {', '.join(PRECISIONS)}")
     given = [(system.mean, system.std) if system.mean else (row.mean, row.std) for row in rows]
@@ -74,4 +82,6 @@ def job(
     mean, std = (tuple(numbers) for numbers in zip(*given, strict=True))
     key = tokenize(str(system), [(row.name, row.sha256) for row in rows], passes > 0, compile)
     size = batch or (16 if torch.cuda.is_available() else 1)
-    return Job(system, rows, term, scores, mean, std, size, key, members, precision, compile, deterministic)
+    scores *= max(1, len(days))
+    made = Job(system, rows, term, scores, mean, std, size, key, members, precision, compile, deterministic)
+    return dataclasses.replace(made, days=days)

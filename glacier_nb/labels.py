@@ -24,6 +24,9 @@ class Sample:
     zones or `UNSEEN`. front: (y, x) bool, where the system learns one. glaciers: (y, x) number of the glacier, 0 where
     there is none. within: (y, x) bool, pixels that cuts may hold (None: all). geobox: its grid. group: the glacier or
     region it shows. time: ISO date. resolution: metres. part: of the publisher's split.
+
+    days: of a series, the days of its dates on any count; its features are (time * feature, y, x), date by date, and
+    its truth (time, y, x), known also where a date saw nothing.
     """
 
     name: str
@@ -37,6 +40,7 @@ class Sample:
     time: str = ""
     resolution: float | None = None
     part: str = ""
+    days: tuple[float, ...] = ()
 
 
 def of_outlines(
@@ -96,7 +100,8 @@ def with_rock(sample: Sample, rock: np.ndarray, zone: int) -> Sample:
 
 def without(sample: Sample, channels: Sequence[int]) -> Sample:
     """A sample without some of its channels, by their numbers; lazy features stay lazy."""
-    kept = [number for number in range(len(sample.features)) if number not in set(channels)]
+    each = len(sample.features) // max(1, len(sample.days))
+    kept = [number for number in range(len(sample.features)) if number % each not in set(channels)]
     return dataclasses.replace(sample, features=sample.features[kept])
 
 
@@ -111,13 +116,15 @@ def named(sample: Sample, top: int, left: int, side: int) -> str:
 
 def check(sample: Sample, inputs: Sequence[str], zones: Sequence[str], side: int, system: str = "the system") -> None:
     """ValueError where a sample is not what a system of these inputs and zones takes in patches of `side` pixels."""
-    shape = tuple(sample.truth.shape)
-    if len(sample.features) != len(inputs):
-        raise ValueError(f"{sample.name} has {len(sample.features)} channels, {system} takes {len(inputs)}")
-    if tuple(sample.features.shape[1:]) != shape or min(shape) < side:
+    shape, dates = tuple(sample.truth.shape[-2:]), len(sample.days)
+    if len(sample.features) != len(inputs) * max(1, dates):
+        several = f" at each of {dates} dates" if dates else ""
+        raise ValueError(f"{sample.name} has {len(sample.features)} channels, {system} takes {len(inputs)}{several}")
+    layers = (dates, *shape) if dates else shape
+    if tuple(sample.features.shape[1:]) != shape or tuple(sample.truth.shape) != layers or min(shape) < side:
         raise ValueError(
-            f"{sample.name}: features {tuple(sample.features.shape)}, truth {shape}: they must agree and hold a"
-            f" patch of {side} pixels"
+            f"{sample.name}: features {tuple(sample.features.shape)}, truth {tuple(sample.truth.shape)}: they must"
+            f" agree and hold a patch of {side} pixels"
         )
     for what in ("front", "glaciers", "within", "geobox"):
         layer = getattr(sample, what)
@@ -125,7 +132,7 @@ def check(sample: Sample, inputs: Sequence[str], zones: Sequence[str], side: int
             raise ValueError(f"{sample.name}: {what} {tuple(layer.shape)} is off the grid of {shape}: draw it again")
     held = np.unique(np.asarray(sample.truth))
     if (strange := held[(held >= max(1, len(zones))) & (held != UNSEEN)]).size:
-        y, x = (int(at[0]) for at in np.nonzero(np.asarray(sample.truth) == strange[0]))
+        *_, y, x = (int(at[0]) for at in np.nonzero(np.asarray(sample.truth) == strange[0]))
         raise ValueError(
             f"{sample.name}: truth {strange[0]} at row {y}, column {x}: {system} has {len(zones)} zones, so 0 to"
             f" {max(0, len(zones) - 1)}, or {UNSEEN} where unknown"

@@ -24,6 +24,10 @@ DEMO_SEEDS = (9001, 9002, 9003, 9004, 9005, 9006, 9010, 9011, 9012)
 """Landscapes the demo networks learn from, the last of them for validation; the demo never shows these."""
 
 
+LOOKS = 3
+"""Passes of Sentinel-2 over a landscape in each summer."""
+
+
 @dataclasses.dataclass(frozen=True)
 class Demo:
     """A system that learns from synthetic landscapes: whose images it is given, what it is for and not for.
@@ -82,15 +86,7 @@ def landscape(seed: int, cache: str | os.PathLike, system: str | System = "exten
     the sensor that `DEMOS` names (else Sentinel-2), radar averaged over the year, elevation and its change. float16,
     about 22 MB a date; a minute a landscape.
     """
-
-    def make(folder: pathlib.Path) -> tuple[Sequence[str], np.ndarray, GeoBox]:
-        from glacier_nb import imaging  # numba compiles on import: only where a region is made
-
-        imaging.write(folder, seed, progress=False)
-        with rasterio.open(folder / "truth" / "zones.tif") as file:
-            return json.loads((folder / "region.json").read_text())["dates"], file.read(), GeoBox.from_rio(file)
-
-    return _kept("landscape", seed, cache, systems.find(system), make)
+    return _kept("landscape", seed, cache, systems.find(system), lambda folder: _made(folder, seed))
 
 
 def slopes(seed: int, cache: str | os.PathLike, system: str | System = "rock-demo") -> list[Sample]:
@@ -112,14 +108,45 @@ def slopes(seed: int, cache: str | os.PathLike, system: str | System = "rock-dem
     return _kept("slopes", seed, cache, systems.find(system), make)
 
 
+def series(seed: int, cache: str | os.PathLike, system: str | System = "front-series", size: int = 512) -> list[Sample]:
+    """The ground about a landscape's calving front as `LOOKS` series, each of one pass a date, with its clouds.
+
+    As `landscape`, in `size` pixels of 10 m and of single scenes, no composites: NaN under cloud, where the truth is
+    known all the same. The first series is the cloudiest, the last has new snow in two summers; 17 MB each.
+    """
+    row, looks = systems.find(system), tuple(range(LOOKS))
+    found = _kept(f"series{size}", seed, cache, row, lambda folder: _made(folder, seed, size), looks)
+    days = tuple(float(np.datetime64(one.time).astype(int)) for one in found[::LOOKS])
+    parts = [found[look::LOOKS] for look in range(LOOKS)]
+    return [Sample(f"{seed} series {look}", *_together(dates), days=days) for look, dates in enumerate(parts)]
+
+
+def _together(dates: Sequence[Sample]) -> tuple[np.ndarray, np.ndarray]:
+    """Features (time * feature, y, x) and truth (time, y, x) of samples of one date each."""
+    return np.concatenate([one.features for one in dates]), np.stack([one.truth for one in dates])
+
+
+def _made(folder: pathlib.Path, seed: int, size: int = synthetic.SIDE) -> tuple[Sequence[str], np.ndarray, GeoBox]:
+    """A region written in a folder: its dates, zones (date, y, x) and grid."""
+    from glacier_nb import imaging  # numba compiles on import: only where a region is made
+
+    imaging.write(folder, seed, size, progress=False)
+    with rasterio.open(folder / "truth" / "zones.tif") as file:
+        return json.loads((folder / "region.json").read_text())["dates"], file.read(), GeoBox.from_rio(file)
+
+
 def _kept(
     kind: str,
     seed: int,
     cache: str | os.PathLike,
     system: System,
     make: Callable[[pathlib.Path], tuple[Sequence[str], np.ndarray, GeoBox]],
+    looks: Sequence[int | None] = (None,),
 ) -> list[Sample]:
-    """Samples of a region that `make` writes in a folder, kept in `cache`; it gives dates, zones (date, y, x), grid."""
+    """Samples of a region that `make` writes in a folder, kept in `cache`; it gives dates, zones (date, y, x), grid.
+
+    One a date, or one for each of `looks`: numbers of the summer's passes, None for all of them as one.
+    """
     sensor = DEMOS.get(system.name, DEMOS["extent-demo"]).sensor
     made_by = provenance.sources("imaging", "slopes", "load", "composite", "features")
     asked = hashlib.sha256(repr((system.inputs, system.zones, sensor)).encode()).hexdigest()[:8]
@@ -131,14 +158,16 @@ def _kept(
             dates, truth, geobox = make(region := pathlib.Path(temporary) / "region")
             bbox = json.loads(next((region / "items" / sensor).glob("*.json")).read_text())["bbox"]
             for date, zones in zip(dates, truth, strict=True):
-                values = _scene(region, bbox, geobox, date, system.inputs, sensor)
-                np.save(made / f"{date}.features.npy", values.astype("float16"))
+                for look in looks:
+                    values = _scene(region, bbox, geobox, date, system.inputs, sensor, look)
+                    name = date if look is None else f"{date}-{look}"
+                    np.save(made / f"{name}.features.npy", values.astype("float16"))
                 np.save(made / f"{date}.truth.npy", number[zones])
+    paths = sorted(folder.glob("*.features.npy"))
+    truths = {date: np.load(folder / f"{date}.truth.npy") for date in dict.fromkeys(path.name[:10] for path in paths)}
     return [
-        Sample(
-            f"{seed} {path.name[:10]}", np.load(path, mmap_mode="r"), np.load(folder / f"{path.name[:10]}.truth.npy")
-        )
-        for path in sorted(folder.glob("*.features.npy"))
+        Sample(f"{seed} {date}", np.load(path, mmap_mode="r"), truths[date], time=date)
+        for path, date in ((path, path.name[:10]) for path in paths)
     ]
 
 
@@ -158,14 +187,14 @@ def numbers(zones: Sequence[str]) -> np.ndarray:
 
 
 def _scene(
-    region: pathlib.Path, bbox: Sequence[float], geobox: GeoBox, date: str, inputs: Sequence[str], sensor: str
-) -> np.ndarray:
-    """Inputs (feature, y, x) of one date of a region's folder."""
+    region: pathlib.Path, bbox: Sequence[float], geobox: GeoBox, date: str, inputs: Sequence[str], sensor: str,
+    look: int | None = None,
+) -> np.ndarray:  # fmt: skip
+    """Inputs (feature, y, x) of one date of a region's folder; with `look` of that pass alone."""
     year = int(date[:4])
-    optical, radar = (
-        load.cube(search.scenes(bbox, year, name, region), geobox, provider=region)
-        for name in (sensor, "sentinel-1-rtc")
-    )
+    passes, radars = (search.scenes(bbox, year, name, region) for name in (sensor, "sentinel-1-rtc"))
+    passes = sorted(passes, key=lambda item: item.datetime)[slice(None) if look is None else slice(look, look + 1)]
+    optical, radar = (load.cube(items, geobox, provider=region) for items in (passes, radars))
     heights = search.scenes(bbox, None, "cop-dem-glo-30", region)
     mean = composite.average(radar, year)
     scene = composite.late_summer(optical, year).assign(

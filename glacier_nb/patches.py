@@ -25,11 +25,12 @@ def statistics(samples: Sequence[Sample]) -> tuple[tuple[float, ...], tuple[floa
 
 
 def _few(sample: Sample) -> np.ndarray:
-    """(feature, pixel) float64 of every seventh row and column, NaN where cuts may not lie."""
+    """(feature, pixel) float64 of every seventh row and column of all dates, NaN where cuts may not lie."""
     values = np.array(sample.features[:, ::7, ::7], "float64")
     if sample.within is not None:
         values[:, ~np.asarray(sample.within[::7, ::7])] = np.nan
-    return values.reshape(len(values), -1)
+    dates = max(1, len(sample.days))
+    return values.reshape(dates, len(values) // dates, -1).swapaxes(0, 1).reshape(len(values) // dates, -1)
 
 
 def check(system: System, sample: Sample) -> None:
@@ -41,7 +42,8 @@ def absent(system: System, samples: Sequence[Sample]) -> list[str]:
     """Zones of the system that no pixel of the samples has, and "front" where it learns one and none is drawn."""
     held: set[int] = set()
     for sample in samples:
-        held |= set(np.unique(np.asarray(sample.truth)[... if sample.within is None else sample.within]).tolist())
+        inside = () if sample.within is None else (sample.within,)
+        held |= set(np.unique(np.asarray(sample.truth)[..., *inside]).tolist())
     found = [zone for number, zone in enumerate(system.zones) if number not in held]
     blank = not any(sample.front is not None and np.asarray(sample.front).any() for sample in samples)
     return [*found, "front"] if not system.zones and blank else found
@@ -59,15 +61,21 @@ def batches(
 ) -> Iterator[dict[str, torch.Tensor]]:
     """Endless batches: x (batch, channel, y, x) normalised, 0 for what is unseen; truth, seen, front as in `losses`.
 
+    Of series x is (batch, time * channel, y, x), days (batch, time), and truth, seen and front are of (batch * time):
+    what is known counts at every date, whether that date saw it or not.
+
     Half of the cuts lie about a pixel of a zone (or of a front) drawn evenly, and of a glacier drawn evenly among those
     that have it; the others anywhere. None holds a pixel that is not `within`. Each optional input is left out with
     probability `forget`, and all of them together as often. One of the recipe's symmetries is drawn and, where
     `augmented`, its augmentation. cuts: (sample, top, left) of each. rng: or seeds, of which each batch is drawn anew:
-    the first is then number `start`. ValueError: no sample has a pixel whose zone is known.
+    the first is then number `start`. ValueError: no sample has a pixel whose zone is known, or series are of different
+    lengths.
     """
     seeds = None if isinstance(rng, np.random.Generator) else tuple(rng)
     recipe, side = system.recipe, system.recipe.patch
-    shown = np.array(systems.shows_ground(system))
+    if len({len(sample.days) for sample in samples}) > 1:
+        raise ValueError("samples of series with different numbers of dates: give each the same number")
+    dates, shown = len(samples[0].days), np.array(systems.shows_ground(system))
     optional = np.array([name in system.optional for name in system.inputs])
     shift, scale = (np.asarray(numbers, "float32")[:, None, None] for numbers in (mean, std))
     corners = [_corners(sample, side) for sample in samples]
@@ -85,18 +93,18 @@ def batches(
             number, y, x = spots[rng.integers(len(spots))]
             if rng.random() < 0.5:  # anywhere, else about a pixel of a zone
                 number = int(rng.integers(len(samples)))
-                y, x = (rng.integers(size) for size in samples[number].truth.shape)
+                y, x = (rng.integers(size) for size in samples[number].truth.shape[-2:])
                 if corners[number] is not None:
                     y, x = _anywhere(corners[number], rng)
             sample = samples[number]
-            top, left = _corner(corners[number], y, x, sample.truth.shape, side, rng)
+            top, left = _corner(corners[number], y, x, sample.truth.shape[-2:], side, rng)
             cut = (slice(top, top + side), slice(left, left + side))
-            values = np.array(sample.features[:, *cut], "float32")
-            truth = np.asarray(sample.truth[cut])
-            seen = (truth != UNSEEN) & ~np.isnan(values[shown]).all(axis=0)
+            values = np.array(sample.features[:, *cut], "float32").reshape(-1, len(shown), side, side)
+            truth = np.asarray(sample.truth[..., *cut])
+            seen = (truth != UNSEEN) & (bool(dates) | ~np.isnan(values[:, shown]).all(axis=(0, 1)))
             gone = optional & (rng.random(len(optional)) < forget) | optional & (rng.random() < forget)
-            values[gone] = np.nan
-            values = (values - shift) / scale
+            values[:, gone] = np.nan
+            values = ((values - shift) / scale).reshape(-1, side, side)
             values[~np.isfinite(values)] = 0
             front = np.zeros_like(seen) if sample.front is None else np.asarray(sample.front[cut], bool)
             turn = int(rng.choice(recipe.symmetries))
@@ -105,6 +113,9 @@ def batches(
             batch.append(augment.applied(recipe.augment if augmented else (), parts, rng))
             cuts.append((number, top, left))
         found = {name: torch.stack([parts[name] for parts in batch]) for name in batch[0]}
+        if dates:
+            found |= {name: found[name].flatten(0, 1) for name in ("truth", "seen", "front")}
+            found["days"] = torch.tensor([samples[number].days for number, *_ in cuts])
         yield found | {"cuts": torch.tensor(cuts)}
         start += 1
 
@@ -149,13 +160,13 @@ def _places(
     for number, sample in enumerate(samples):
         truth = np.array(sample.truth)
         if corners[number] is not None:
-            truth[~_held(corners[number], side)] = UNSEEN
+            truth[..., ~_held(corners[number], side)] = UNSEEN
         known = {int(zone): truth == zone for zone in np.unique(truth[truth != UNSEEN])}
         if sample.front is not None:
             known |= {FRONT: np.asarray(sample.front, bool) & (truth != UNSEEN)}
         for zone, there in known.items():
-            spots = np.argwhere(there)
-            which = np.zeros(len(spots), int) if sample.glaciers is None else np.asarray(sample.glaciers)[there]
+            spots = np.argwhere(there)[:, -2:]
+            which = np.zeros(len(spots), int) if sample.glaciers is None else np.asarray(sample.glaciers)[*spots.T]
             for glacier in np.unique(which):
                 some = spots[which == glacier]
                 some = some[rng.choice(len(some), min(most, len(some)), replace=False)]

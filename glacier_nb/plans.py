@@ -89,7 +89,7 @@ def _tried(pieces: Sequence[Block], job: Job, lanes: int) -> tuple[float, int]:
     torch.set_num_threads(max(1, cluster.cores() // lanes))
     height, width = pieces[0].y_weights.shape[1], pieces[0].x_weights.shape[1]
     model, where = forward.models(job)[0], forward.device()
-    x = torch.zeros((job.batch, len(job.system.inputs), height, width), device=where)
+    x = torch.zeros((job.batch, len(job.system.inputs) * job.dates, height, width), device=where)
     x = x.contiguous(memory_format=torch.channels_last)
     half = PRECISIONS[job.precision]
     with torch.inference_mode(), torch.autocast(where.type, half, enabled=half is not None):

@@ -20,18 +20,7 @@ import xarray as xr
 from dask.base import tokenize
 from tqdm import tqdm
 
-from glacier_nb import (
-    assembly,
-    forward,
-    guards,
-    jobs,
-    plans,
-    selection,
-    sinks,
-    systems,
-    windows,
-    workers,
-)
+from glacier_nb import assembly, forward, guards, jobs, plans, selection, sinks, systems, windows, workers
 from glacier_nb import clean as cleaning
 from glacier_nb.jobs import Job
 from glacier_nb.plans import Plan
@@ -103,7 +92,7 @@ def zones(
     system, asked = systems.find(system), Options(**options)
     if clean and asked.out is not None:
         raise ValueError("cleaning sees whole bodies of ice: predict with out= first, then clean.apply what you open")
-    found = _run(features, system, weights, client, window, halo, batch, progress, "zones", system.zones, asked)
+    found = _run([features], system, weights, client, window, halo, batch, progress, "zones", system.zones, asked)
     if isinstance(found, Plan) or asked.out is not None or clean is False:
         return found
     return cleaning.apply(found, system.clean, features)
@@ -126,12 +115,42 @@ def front(
     """
     system = systems.find(system)
     asked = Options(**options)
-    found = _run(features, system, weights, client, window, halo, batch, progress, "front", ("front",), asked)
+    found = _run([features], system, weights, client, window, halo, batch, progress, "front", ("front",), asked)
     return found if isinstance(found, Plan) or "zone" not in found.dims else found.isel(zone=0, drop=True)
 
 
+def series(
+    dates: Sequence[xr.DataArray],
+    system: str | System,
+    weights: str | Weights | Sequence[str | Weights] | None = None,
+    client: distributed.Client | None = None,
+    window: int = 256,
+    halo: int | None = None,
+    batch: int | None = None,
+    progress: bool = True,
+    **options,
+) -> list[xr.DataArray] | Plan:
+    """Zones of every date of a series, predicted together: of each what `zones` gives, in the order of `dates`.
+
+    dates: the features of each (feature, y, x), on one grid, attrs["time"] its ISO date. A date borrows what it did not
+    see from those that did: NaN only where none saw the ground. Other arguments and errors as in `zones`; ValueError
+    too where the system does not take series, a date tells no time, or `out` is given: a series stays in memory.
+    """
+    system, asked = systems.find(system), Options(**options)
+    if asked.out is not None:
+        raise ValueError(f"out={asked.out!r}: a series is predicted in memory; write each of its dates afterwards")
+    found = _run(dates, system, weights, client, window, halo, batch, progress, "zones", system.zones, asked)
+    if isinstance(found, Plan):
+        return found
+    each = len(system.zones)
+    maps = [found.isel(zone=slice(each * k, each * (k + 1))) for k in range(len(dates))]
+    told = [{key: one.attrs[key] for key in ("time", "sensor") if key in one.attrs} for one in dates]
+    maps = [one.assign_attrs(facts, dates=len(dates)) for one, facts in zip(maps, told, strict=True)]
+    return [cleaning.apply(one, system.clean, layers) for one, layers in zip(maps, dates, strict=True)]
+
+
 def _run(
-    stack: xr.DataArray,
+    stacks: Sequence[xr.DataArray],
     system: System,
     weights: str | Weights | Sequence[str | Weights] | None,
     client: distributed.Client | None,
@@ -143,18 +162,21 @@ def _run(
     scores: Sequence[str],
     asked: Options,
 ) -> xr.DataArray | Plan:
-    """One term of `system` over features, (zone, y, x)."""
-    rows = jobs.weights(system, weights)
+    """One term of `system` over the features of a date, (zone, y, x), or of those that `series` was given."""
+    rows, days = jobs.weights(system, weights), guards.days(stacks, system)
     for row in rows or (None,):
-        layers, missing = guards.layers(stack, system, row)
+        checked, without = zip(*(guards.layers(stack, system, row) for stack in stacks), strict=True)
+    layers = xr.concat(checked, "feature", join="exact", combine_attrs="override") if days else checked[0]
+    missing = list(dict.fromkeys(name for names in without for name in names))
     how = {name: getattr(asked, name) for name in ("precision", "symmetries", "passes", "seed")}
     how |= {"compile": asked.compile, "deterministic": asked.deterministic}
     how["symmetries"] = system.views if asked.symmetries is None else asked.symmetries
     how["passes"] = (system.passes if system.passes > 1 else 0) if asked.passes is None else asked.passes
-    job = jobs.job(system, rows, term, len(scores), batch, **how)
+    job = jobs.job(system, rows, term, len(scores), batch, **how, days=days)
     start = time.monotonic()
     try:
-        found = _work(stack, layers, missing, job, rows, client, window, halo, progress, scores, asked)
+        scores = list(scores) * job.dates
+        found = _work(stacks[0], layers, missing, job, rows, client, window, halo, progress, scores, asked)
     finally:
         forward.forget(job.key)
     if isinstance(asked.plan, Plan):

@@ -54,6 +54,8 @@ class System:
     views: which of `networks.symmetry` a prediction is the mean of. scores: as published, on the paper's data.
     reads: names in `features.FEATURES` that the cleaning reads beside the inputs.
     passes: Monte-Carlo passes with dropout on that the paper takes the mean and spread of.
+    series: whether its network takes several dates at once, (batch, time * channel, y, x) and their days, and gives
+    terms of (batch * time, score, y, x).
     """
 
     name: str
@@ -77,6 +79,7 @@ class System:
     views: tuple[int, ...] = (0,)
     passes: int = 1
     scores: str = ""
+    series: bool = False
 
 
 def two_zones(zones: Tensor) -> dict[str, Tensor]:

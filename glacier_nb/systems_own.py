@@ -100,7 +100,9 @@ ROWS = (
         inputs=("green", "red", "nir", "swir16", "vv_db", "vh_db"),
         network=functools.partial(series.Series, terms={"zones": 6}),
         recipe=dataclasses.replace(_RECIPE, batch=4, epochs=20),
+        clean=_CLEAN,
         optional=("vv_db", "vh_db"),
+        series=True,
     ),
     System(
         name="fronts-landsat",

@@ -51,12 +51,12 @@ class Series(nn.Module):
 
     channels: of one date. terms: term name to the number of its scores. widths: channels per level, finest first,
     multiples of `heads`.
-    forward: x (batch, time, channel, y, x), y and x multiples of `stride`, 0 in all channels where nothing was seen;
-    days (batch, time), on any count (None: a date a year) -> dict of (batch * time, score, y, x), a series' dates one
-    after the other. x (batch, channel, y, x) is one date a series. The dates may have any order and number.
+    forward: x (batch, time * channel, y, x), date by date, y and x multiples of `stride`, 0 in all channels where
+    nothing was seen; days (batch, time), on any count (None: a date a year) -> dict of (batch * time, score, y, x), a
+    series' dates one after the other. The dates may have any order and number, also one.
 
     >>> network = Series(2, {"zones": 3}, widths=(4, 8))
-    >>> [tuple(network(torch.zeros(shape))["zones"].shape) for shape in ((1, 5, 2, 8, 6), (1, 2, 8, 6))]
+    >>> [tuple(network(torch.zeros(shape))["zones"].shape) for shape in ((1, 10, 8, 6), (1, 2, 8, 6))]
     [(5, 3, 8, 6), (1, 3, 8, 6)]
     """
 
@@ -64,7 +64,7 @@ class Series(nn.Module):
         self, channels: int, terms: Mapping[str, int], widths: Sequence[int] = (16, 32, 64, 128), heads: int = 4
     ):
         super().__init__()
-        self.stride = 2 ** (len(widths) - 1)
+        self.channels, self.stride = channels, 2 ** (len(widths) - 1)
         self.down = nn.ModuleList(
             pair(inner, outer, True, 0.0) for inner, outer in itertools.pairwise((channels + 1, *widths))
         )
@@ -77,7 +77,7 @@ class Series(nn.Module):
 
     def forward(self, x: torch.Tensor, days: torch.Tensor | None = None) -> dict[str, torch.Tensor]:
         """Named scores of every date."""
-        x = x[:, None] if x.ndim == 4 else x
+        x = x.unflatten(1, (-1, self.channels))
         batch, time = x.shape[:2]
         if days is None:
             days = 365.0 * torch.arange(time, device=x.device).expand(batch, time)

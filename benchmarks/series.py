@@ -1,0 +1,127 @@
+"""A series of dates against its single dates: the same network, scenes and steps, under cloud and melange.
+
+    python benchmarks/series.py [--steps 400] [--seeds 9001 ...] [--tests 9013 ...] [--folder DIR] [--json]
+
+`front-series` is trained twice from the same numbers on synthetic landscapes (`landscapes.series`: single Sentinel-2
+passes with their clouds, radar beside): once given all five dates at a time, once date by date. Both are tested on
+landscapes that neither saw. A front is where ice is as likely as water (`vectorize.fronts`), its distance the mean of
+both directions to the true one; it is under cloud where a tenth or more of the true front was hidden in that pass, in
+melange where there is some, else clear. Weights stay in the folder: a second call tests them again.
+"""
+
+import argparse
+import dataclasses
+import json
+import pathlib
+
+import numpy as np
+import pandas as pd
+import shapely
+import xarray as xr
+from odc.geo.geobox import GeoBox
+from odc.geo.xr import xr_coords
+from rasterio import Affine
+from tqdm import tqdm
+
+from glacier_nb import fitting, landscapes, metrics, predict, scores, systems, vectorize
+from glacier_nb.labels import Sample
+
+SYSTEM, PIXEL = "front-series", 10.0
+ZONES = systems.find(SYSTEM).zones
+HIDDEN = 0.1
+
+
+def singles(series: Sample) -> list[Sample]:
+    """Each date of a series as a series of one."""
+    features = np.asarray(series.features).reshape(len(series.days), -1, *series.features.shape[1:])
+    return [
+        Sample(f"{series.name} {k}", layers, truth[None], days=(0.0,))
+        for k, (layers, truth) in enumerate(zip(features, series.truth, strict=True))
+    ]
+
+
+def trained(folder: pathlib.Path, name: str, samples: list[Sample], steps: int) -> pathlib.Path:
+    """Weights of the system after `steps` on samples, of as many dates a step whichever way they come."""
+    path, system = folder / f"{name}-{steps}.safetensors", systems.find(SYSTEM)
+    if not path.exists():
+        dates = max(1, len(landscapes.synthetic.DATES) // len(samples[0].days))
+        recipe = dataclasses.replace(system.recipe, batch=system.recipe.batch * dates)
+        found = fitting.fit(dataclasses.replace(system, recipe=recipe), samples, 0, steps)
+        fitting.save(found, path, command=f"python benchmarks/series.py --steps {steps}", resolution=PIXEL)
+    return path
+
+
+def tested(name: str, path: pathlib.Path, series: Sample, together: bool) -> list[dict]:
+    """A row a date: kind, distance (px; NaN: missed), ice's IoU over all pixels and over those under cloud."""
+    system, grid = systems.find(SYSTEM), _grid(series)
+    dates = [scores.layers(system, one).assign_coords(xr_coords(grid)) for one in singles(series)]
+    days = [str(np.datetime64(int(day), "D")) for day in series.days]
+    dates = [one.assign_attrs(time=day) for one, day in zip(dates, days, strict=True)]
+    each = [dates] if together else [[one] for one in dates]
+    maps = [one for some in each for one in predict.series(some, system, str(path), progress=False)]
+    rows = []
+    for date, zones, truth in zip(dates, maps, series.truth, strict=True):
+        hidden = np.isnan(date.values[0])
+        true = _line(zones.copy(data=np.eye(len(ZONES), dtype="float32")[truth].transpose(2, 0, 1)))
+        found, ice = _line(zones), [ZONES.index(zone) for zone in vectorize.ICE]
+        guess, right = (np.isin(part, ice) for part in (zones.values.argmax(axis=0), truth))
+        kind = "cloud" if _share(true, hidden, grid) >= HIDDEN else "clear"
+        kind = "melange" if (truth == ZONES.index("melange")).any() else kind
+        row = {"way": name, "series": series.name, "kind": kind, "px": np.nan, "iou": metrics.iou(guess, right)}
+        row["iou_hidden"] = metrics.iou(guess[hidden], right[hidden])
+        if not found.is_empty:
+            off = metrics.front_deviation(true, found)
+            row["px"] = (off.mean_a_to_b + off.mean_b_to_a) / 2 / PIXEL
+        rows.append(row)
+    return rows
+
+
+def _grid(series: Sample) -> GeoBox:
+    return GeoBox(series.truth.shape[1:], Affine(PIXEL, 0, 500_000, 0, -PIXEL, 8_000_000), "EPSG:32622")
+
+
+def _line(zones: xr.DataArray) -> shapely.Geometry:
+    return vectorize.fronts(zones).union_all()
+
+
+def _share(line: shapely.Geometry, hidden: np.ndarray, grid: GeoBox) -> float:
+    """Share of a line's points whose pixel was hidden."""
+    points = shapely.get_coordinates(shapely.segmentize(line, PIXEL))
+    x, y = ~grid.affine * points.T
+    row, column = (np.clip(part.astype(int), 0, len(hidden) - 1) for part in (y, x))  # square
+    return float(hidden[row, column].mean())
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--steps", type=int, default=400)
+    parser.add_argument("--seeds", type=int, nargs="+", default=list(landscapes.DEMO_SEEDS))
+    parser.add_argument("--tests", type=int, nargs="+", default=[9013, 9014, 9015, 9016])
+    parser.add_argument(
+        "--folder", type=pathlib.Path, default=pathlib.Path(".cache/series"), help="landscapes, weights"
+    )
+    parser.add_argument("--json", action="store_true", help="one JSON object")
+    given = parser.parse_args()
+    learnt, fresh = (
+        [one for seed in tqdm(seeds, "landscapes") for one in landscapes.series(seed, given.folder)]
+        for seeds in (given.seeds, given.tests)
+    )
+    apart = [date for one in learnt for date in singles(one)]
+    rows = []
+    for name, samples in {"series": learnt, "single dates": apart}.items():
+        path = trained(given.folder, name.replace(" ", "-"), samples, given.steps)
+        rows += [row for series in fresh for row in tested(name, path, series, name == "series")]
+    table = pd.DataFrame(rows)
+    table["missed"] = table["px"].isna()
+    asked = {"n": ("px", "size"), "missed": ("missed", "sum"), "mean_px": ("px", "mean"), "median_px": ("px", "median")}
+    kinds = table.groupby(["kind", "way"]).agg(**asked)
+    ious = table.groupby("way")[["iou", "iou_hidden"]].mean()
+    if given.json:
+        fronts, ice = kinds.reset_index().round(3).to_dict("records"), ious.round(4).to_dict("index")
+        print(json.dumps({"steps": given.steps, "tests": given.tests, "fronts": fronts, "ice": ice}))
+    else:
+        print(kinds.round(2).to_string(), ious.round(4).to_string(), sep="\n")
+
+
+if __name__ == "__main__":
+    main()
