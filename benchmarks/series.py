@@ -4,9 +4,10 @@
 
 `front-series` is trained twice from the same numbers on synthetic landscapes (`landscapes.series`: single Sentinel-2
 passes with their clouds, radar beside): once given all five dates at a time, once date by date. Both are tested on
-landscapes that neither saw. A front is where ice is as likely as water (`vectorize.fronts`), its distance the mean of
-both directions to the true one; it is under cloud where a tenth or more of the true front was hidden in that pass, in
-melange where there is some, else clear. Weights stay in the folder: a second call tests them again.
+landscapes that neither saw. A front is where ice is as likely as water (`vectorize.fronts`), in a box about all true
+fronts of the glacier, 50 pixels wider; its distance is the mean of both directions to the true one. It is under cloud
+where a tenth or more of the true front was hidden in that pass, in melange where there is some, else clear. Weights
+stay in the folder: a second call tests them again.
 """
 
 import argparse
@@ -28,7 +29,8 @@ from glacier_nb.labels import Sample
 
 SYSTEM, PIXEL = "front-series", 10.0
 ZONES = systems.find(SYSTEM).zones
-HIDDEN = 0.1
+HIDDEN, AROUND = 0.1, 50
+"""Share of a front from which it is under cloud; pixels about a glacier's fronts within which they are looked for."""
 
 
 def singles(series: Sample) -> list[Sample]:
@@ -59,11 +61,14 @@ def tested(name: str, path: pathlib.Path, series: Sample, together: bool) -> lis
     dates = [one.assign_attrs(time=day) for one, day in zip(dates, days, strict=True)]
     each = [dates] if together else [[one] for one in dates]
     maps = [one for some in each for one in predict.series(some, system, str(path), progress=False)]
+    exact = [maps[0].copy(data=np.eye(len(ZONES), dtype="float32")[one].transpose(2, 0, 1)) for one in series.truth]
+    lines = [longest(one) for one in exact]
+    box = shapely.box(*shapely.unary_union(lines).bounds).buffer(AROUND * PIXEL, join_style="mitre")
     rows = []
-    for date, zones, truth in zip(dates, maps, series.truth, strict=True):
+    for date, zones, truth, true in zip(dates, maps, series.truth, lines, strict=True):
         hidden = np.isnan(date.values[0])
-        true = _line(zones.copy(data=np.eye(len(ZONES), dtype="float32")[truth].transpose(2, 0, 1)))
-        found, ice = _line(zones), [ZONES.index(zone) for zone in vectorize.ICE]
+        found = vectorize.fronts(zones).union_all() & box
+        ice = [ZONES.index(zone) for zone in vectorize.ICE]
         guess, right = (np.isin(part, ice) for part in (zones.values.argmax(axis=0), truth))
         kind = "cloud" if _share(true, hidden, grid) >= HIDDEN else "clear"
         kind = "melange" if (truth == ZONES.index("melange")).any() else kind
@@ -80,8 +85,10 @@ def _grid(series: Sample) -> GeoBox:
     return GeoBox(series.truth.shape[1:], Affine(PIXEL, 0, 500_000, 0, -PIXEL, 8_000_000), "EPSG:32622")
 
 
-def _line(zones: xr.DataArray) -> shapely.Geometry:
-    return vectorize.fronts(zones).union_all()
+def longest(zones: xr.DataArray) -> shapely.Geometry:
+    """The longest front that one body of ice has."""
+    found = vectorize.fronts(zones).geometry
+    return found[found.length.idxmax()]
 
 
 def _share(line: shapely.Geometry, hidden: np.ndarray, grid: GeoBox) -> float:
