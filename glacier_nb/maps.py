@@ -2,6 +2,7 @@
 
 import base64
 import io
+import os
 from collections.abc import Mapping
 
 import geopandas as gpd
@@ -16,6 +17,9 @@ from PIL import Image
 from glacier_nb.furniture import FONT, INK, KILOMETRES, compass, dress, key, north
 from glacier_nb.furniture import PAPER as PAPER
 from glacier_nb.furniture import bar as bar
+
+os.environ.setdefault("PANEL_INLINE", "True")  # a notebook saved with its plots opens without a network
+hv.extension("bokeh", inline=True, logo=False)
 
 LIMIT = 1024
 """Longest side of a picture in a page, in pixels: a wider raster is shown by its block means."""

@@ -1,6 +1,5 @@
 """Views: a scene, its zones, before and after, area change, fronts by date, what scenes there are; and their pages."""
 
-import os
 from collections.abc import Iterable
 
 import geopandas as gpd
@@ -32,9 +31,6 @@ __all__ = [
     "hypsometry", "index", "lapse", "migration", "page", "paper", "picture", "probability", "ranking", "save", "scene",
     "spread", "strip", "swept", "swipe", "table", "timeline", "turned", "wide", "zones",
 ]  # fmt: skip
-
-os.environ.setdefault("PANEL_INLINE", "True")  # a notebook saved with its plots opens without a network
-hv.extension("bokeh", inline=True, logo=False)
 
 
 def scene(

@@ -1,5 +1,8 @@
 """An edit lies beside the model's line, with who, when and why, and every number that uses it says so."""
 
+import subprocess
+import sys
+
 import geopandas as gpd
 import numpy as np
 import pandas as pd
@@ -133,6 +136,17 @@ def test_bad_edits_are_refused_in_one_line(change_, says):
     with pytest.raises(ValueError, match=says) as caught:
         edits.apply(**arguments)
     assert "\n" not in str(caught.value)
+
+
+def test_a_pen_needs_nothing_else():
+    """As docs/howto/by-hand.md uses it: in a kernel that has imported neither plots nor an extension of holoviews."""
+    code = (
+        "import geopandas, pandas, shapely; from glacier_nb import hand;"
+        "shapes = geopandas.GeoDataFrame({'rgi_id': ['a'], 'time': pandas.to_datetime(['2025-08-21'])},"
+        " geometry=[shapely.box(0, 0, 900, 1000)], crs='EPSG:32633'); hand.pen(shapes).view"
+    )
+    done = subprocess.run([sys.executable, "-W", "ignore", "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-500:]
 
 
 def test_a_pen_gives_back_what_it_was_given():
