@@ -1,13 +1,13 @@
 """A series of dates against its single dates: the same network, scenes and steps, under cloud and melange.
 
-    python benchmarks/series.py [--steps 400] [--seeds 9001 ...] [--tests 9013 ...] [--folder DIR] [--json]
+    python benchmarks/series.py [--first 1000] [--steps 1000] [--seeds 9001 ...] [--tests 9013 ...] [--json]
 
-`front-series` is trained twice from the same numbers on synthetic landscapes (`landscapes.series`: single Sentinel-2
-passes with their clouds, radar beside): once given all five dates at a time, once date by date. Both are tested on
-landscapes that neither saw. A front is where ice is as likely as water (`vectorize.fronts`), in a box about all true
-fronts of the glacier, 50 pixels wider; its distance is the mean of both directions to the true one. It is under cloud
-where a tenth or more of the true front was hidden in that pass, in melange where there is some, else clear. Weights
-stay in the folder: a second call tests them again.
+`front-series` is trained on synthetic landscapes (`landscapes.series`: single Sentinel-2 passes with their clouds,
+radar beside), `--first` steps date by date. From there it goes on twice for `--steps`: given all five dates at a time,
+and date by date as before. Both are tested on landscapes that neither saw. A front is where ice is as likely as water
+(`vectorize.fronts`), in a box about all true fronts of the glacier, 50 pixels wider; its distance is the mean of both
+directions to the true one. It is under cloud where a tenth or more of the true front was hidden in that pass, in
+melange where there is some, else clear. Weights stay in the folder: a second call tests them again.
 """
 
 import argparse
@@ -24,7 +24,7 @@ from odc.geo.xr import xr_coords
 from rasterio import Affine
 from tqdm import tqdm
 
-from glacier_nb import fitting, landscapes, metrics, predict, scores, systems, vectorize
+from glacier_nb import fitting, landscapes, metrics, predict, scores, synthetic, systems, vectorize
 from glacier_nb.labels import Sample
 
 SYSTEM, PIXEL = "front-series", 10.0
@@ -42,14 +42,16 @@ def singles(series: Sample) -> list[Sample]:
     ]
 
 
-def trained(folder: pathlib.Path, name: str, samples: list[Sample], steps: int) -> pathlib.Path:
+def trained(path: pathlib.Path, samples: list[Sample], steps: int, start: pathlib.Path | None, **card) -> pathlib.Path:
     """Weights of the system after `steps` on samples, of as many dates a step whichever way they come."""
-    path, system = folder / f"{name}-{steps}.safetensors", systems.find(SYSTEM)
     if not path.exists():
-        dates = max(1, len(landscapes.synthetic.DATES) // len(samples[0].days))
+        system = systems.find(SYSTEM)
+        dates = max(1, len(synthetic.DATES) // len(samples[0].days))
         recipe = dataclasses.replace(system.recipe, batch=system.recipe.batch * dates)
-        found = fitting.fit(dataclasses.replace(system, recipe=recipe), samples, 0, steps)
-        fitting.save(found, path, command=f"python benchmarks/series.py --steps {steps}", resolution=PIXEL)
+        found = fitting.fit(
+            dataclasses.replace(system, recipe=recipe), samples, int(start is not None), steps, start=start
+        )
+        fitting.save(found, path, resolution=PIXEL, **card)
     return path
 
 
@@ -101,7 +103,8 @@ def _share(line: shapely.Geometry, hidden: np.ndarray, grid: GeoBox) -> float:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--steps", type=int, default=400)
+    parser.add_argument("--first", type=int, default=1000, help="steps date by date that both ways begin with")
+    parser.add_argument("--steps", type=int, default=1000, help="steps after them, of each way")
     parser.add_argument("--seeds", type=int, nargs="+", default=list(landscapes.DEMO_SEEDS))
     parser.add_argument("--tests", type=int, nargs="+", default=[9013, 9014, 9015, 9016])
     parser.add_argument(
@@ -115,8 +118,11 @@ def main() -> None:
     )
     apart = [date for one in learnt for date in singles(one)]
     rows = []
+    told = {"command": f"python benchmarks/series.py --first {given.first} --steps {given.steps}"}
+    first = trained(given.folder / f"first-{given.first}.safetensors", apart, given.first, None, **told)
     for name, samples in {"series": learnt, "single dates": apart}.items():
-        path = trained(given.folder, name.replace(" ", "-"), samples, given.steps)
+        path = given.folder / f"{name.replace(' ', '-')}-{given.first}-{given.steps}.safetensors"
+        trained(path, samples, given.steps, first, first_steps=given.first, **told)
         rows += [row for series in fresh for row in tested(name, path, series, name == "series")]
     table = pd.DataFrame(rows)
     table["missed"] = table["px"].isna()
@@ -125,7 +131,9 @@ def main() -> None:
     ious = table.groupby("way")[["iou", "iou_hidden"]].mean()
     if given.json:
         fronts, ice = kinds.reset_index().round(3).to_dict("records"), ious.round(4).to_dict("index")
-        print(json.dumps({"steps": given.steps, "tests": given.tests, "fronts": fronts, "ice": ice}))
+        print(
+            json.dumps({"first": given.first, "steps": given.steps, "tests": given.tests, "fronts": fronts, "ice": ice})
+        )
     else:
         print(kinds.round(2).to_string(), ious.round(4).to_string(), sep="\n")
 

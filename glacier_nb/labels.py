@@ -25,8 +25,8 @@ class Sample:
     there is none. within: (y, x) bool, pixels that cuts may hold (None: all). geobox: its grid. group: the glacier or
     region it shows. time: ISO date. resolution: metres. part: of the publisher's split.
 
-    days: of a series, the days of its dates on any count; its features are (time * feature, y, x), date by date, and
-    its truth (time, y, x), known also where a date saw nothing.
+    days: of a series, the days of its dates on any count; its features are (time * feature, y, x), date by date, its
+    truth and front (time, y, x), known also where a date saw nothing.
     """
 
     name: str
@@ -128,8 +128,9 @@ def check(sample: Sample, inputs: Sequence[str], zones: Sequence[str], side: int
         )
     for what in ("front", "glaciers", "within", "geobox"):
         layer = getattr(sample, what)
-        if layer is not None and tuple(layer.shape) != shape:
-            raise ValueError(f"{sample.name}: {what} {tuple(layer.shape)} is off the grid of {shape}: draw it again")
+        asked = layers if what == "front" else shape
+        if layer is not None and tuple(layer.shape) != asked:
+            raise ValueError(f"{sample.name}: {what} {tuple(layer.shape)} is off the grid of {asked}: draw it again")
     held = np.unique(np.asarray(sample.truth))
     if (strange := held[(held >= max(1, len(zones))) & (held != UNSEEN)]).size:
         *_, y, x = (int(at[0]) for at in np.nonzero(np.asarray(sample.truth) == strange[0]))

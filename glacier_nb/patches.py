@@ -106,7 +106,7 @@ def batches(
             values[:, gone] = np.nan
             values = ((values - shift) / scale).reshape(-1, side, side)
             values[~np.isfinite(values)] = 0
-            front = np.zeros_like(seen) if sample.front is None else np.asarray(sample.front[cut], bool)
+            front = np.zeros_like(seen) if sample.front is None else np.asarray(sample.front[..., *cut], bool)
             turn = int(rng.choice(recipe.symmetries))
             parts = {"x": values, "truth": truth.astype("int64"), "seen": seen, "front": front}
             parts = {name: networks.symmetry(torch.from_numpy(part), turn) for name, part in parts.items()}

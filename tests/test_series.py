@@ -229,6 +229,16 @@ def test_cuts_of_a_series_know_what_a_date_did_not_see():
     assert labels.without(one, [1, 3]).features.shape[0] == 6
 
 
+def test_each_date_of_a_series_has_a_front_of_its_own():
+    one = sample(3)
+    front = one.truth == 2
+    drawn = dataclasses.replace(one, front=front)
+    batch = next(patches.batches(LEARNS, [drawn], np.random.default_rng(0), (0.0,) * 4, (1.0,) * 4, 0.0))
+    assert torch.equal(batch["front"], batch["truth"] == 2) and batch["front"].any()
+    with pytest.raises(ValueError, match=r"s0: front \(48, 48\) is off the grid of \(3, 48, 48\)"):
+        patches.check(LEARNS, dataclasses.replace(one, front=front[0]))
+
+
 def test_a_series_is_learnt_and_its_weights_predict(tmp_path):
     found = fitting.fit(LEARNS, [sample(3), sample(3, 1)], 0, 60, progress=False, threads=1)
     assert found.history[-1]["loss"] < 0.7 * found.history[0]["loss"]
