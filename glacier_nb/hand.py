@@ -1,6 +1,7 @@
 """A pen for outlines and fronts in a notebook: drag, add and remove vertices over the scene, take the edit out."""
 
 import dataclasses
+import textwrap
 
 import geopandas as gpd
 import holoviews as hv
@@ -8,13 +9,20 @@ import numpy as np
 import pandas as pd
 import shapely
 import xarray as xr
+from bokeh.models import Title
 
 from glacier_nb import layers, maps
 
-HOW = (
-    "Edit tool: double-click a line to show its vertices, drag them, click beside one to add, Backspace removes. "
-    "Draw tool: double-click to begin a new line and to end it."
+EDIT = (
+    "Edit: hold the mouse still on a line to see its vertices, and drag them. Hold it on a vertex and click beside it"
+    " to add one (Escape ends that); Backspace removes the one last clicked."
 )
+DRAW = "Draw: hold to begin a new line, click to go on, hold to end it."
+"""What the two tools of a pen take: Bokeh's, which know a press (0.3 s) from a click."""
+ROOM = 0.1
+"""Share of the greater side about lines without a scene, so that they can be drawn outwards."""
+LETTER = 6
+"""Width of one below the map, pixels."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,12 +78,12 @@ def pen(
     tolerance = grain if tolerance is None else tolerance
     rows = spread(drawn, tolerance)
     lines = hv.Path(rows, ["x", "y"], ["rgi_id", "part", "ring"]).opts(
-        color=maps.EARLIER, line_width=2.2, active_tools=["poly_edit"], show_legend=False
+        color=maps.EARLIER, line_width=2.2, active_tools=["poly_edit"], show_legend=False, hooks=[_taught]
     )
     edit = hv.streams.PolyEdit(
-        source=lines, vertex_style={"color": maps.LOSS, "size": 8, "line_color": maps.PAPER}, shared=True
+        source=lines, vertex_style={"color": maps.LOSS, "size": 8, "line_color": maps.PAPER}, shared=True, tooltip=EDIT
     )
-    hv.streams.PolyDraw(source=lines, show_vertices=False, empty_value="")
+    hv.streams.PolyDraw(source=lines, show_vertices=False, empty_value="", tooltip=DRAW)
     if scene is not None:
         small, bands, name = layers.shown(scene, None)
         edges = maps.bounds(small)
@@ -83,9 +91,18 @@ def pen(
         title = layers.told(scene, name)
     else:
         left, bottom, right, top = drawn.total_bounds
-        edges, below, title = (left, bottom, right, top), None, ""
+        room = ROOM * max(right - left, top - bottom)
+        edges, below, title = (left - room, bottom - room, right + room, top + room), None, ""
     view = lines if below is None else below * lines
     return Pen(maps.frame(view, crs, edges, title, width), edit, drawn, tolerance)
+
+
+def _taught(plot, element) -> None:
+    """How the tools are used, below the map."""
+    text = "\n".join(line for tool in (EDIT, DRAW) for line in textwrap.wrap(tool, plot.state.frame_width // LETTER))
+    type_ = {"text_font": maps.FONT, "text_font_size": "11px", "text_font_style": "normal", "text_color": maps.INK}
+    if not any(isinstance(part, Title) for part in plot.state.below):
+        plot.state.add_layout(Title(text=text, **type_), "below")
 
 
 def spread(shapes: gpd.GeoDataFrame, tolerance: float = 0.0) -> list[dict]:

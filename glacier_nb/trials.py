@@ -243,8 +243,8 @@ def lines(facts: Iterable[dict]) -> Iterator[str]:
     columns = (
         ("system", "name", 38), ("parameters", "parameters", 12), ("reference", "reference_parameters", 12),
         ("forward s", "forward_s", 9), ("step s", "step_s", 8), ("step MB", "step_mb", 9), ("IoU", "iou", 6),
-        ("front px", "front", 8), ("start", "starts", 5), ("result", "result", 8), ("demo", "demo", 4), ("drawn there", "drawn", 47),
-        ("real", "real", 0),
+        ("front px", "front", 8), ("start", "starts", 5), ("result", "result", 8), ("demo", "demo", 4),
+        ("drawn there", "drawn", 47), ("real", "real", 0),
     )  # fmt: skip
     head, keys, widths = zip(*columns, strict=True)
     yield " ".join(f"{name:<{width}}" for name, width in zip(head, widths, strict=True))

@@ -11,7 +11,9 @@ import time
 import urllib.request
 
 import daemon
+import nbformat
 import pytest
+from mouse import PLACE
 
 from glacier_nb import batch
 
@@ -47,6 +49,9 @@ def hub(region, tmp_path, gateway):
     folder, home = tmp_path / "work", tmp_path / "home"
     shutil.copytree(batch.NOTEBOOKS, folder / "notebooks")
     shutil.copytree(batch.NOTEBOOKS.parent / "docs" / "gallery", folder / "docs" / "gallery")
+    pen = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(one) for one in PEN])
+    pen.metadata.kernelspec = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    nbformat.write(pen, folder / "pen.ipynb")
     home.mkdir()
     places = {"outer": ports[0], "hub": ports[1], "proxy": ports[2], "configurable": found, "programs": PROGRAMS}
     password = secrets.token_hex(8)
@@ -65,6 +70,22 @@ def hub(region, tmp_path, gateway):
         yield address, password
 
 
+PEN = (
+    """
+import geopandas as gpd, pandas as pd, shapely
+from glacier_nb import edits, hand
+outlines = gpd.GeoDataFrame({"rgi_id": ["north"], "time": pd.to_datetime(["2025-08-21"]), "system": "extent-demo"},
+                            geometry=[shapely.box(0, 0, 900, 1000)], crs="EPSG:32633")
+pen = hand.pen(outlines)
+pen.view
+""",
+    """
+now = edits.apply(outlines, pen.edited(), "A. Reader", "shadow taken for ice")
+print("edited", bool(now["edited"][0]), "km2", float(now.area[0]) / 1e6)
+""",
+)
+"""A notebook in which an outline is corrected: a map to draw on, and what became of it."""
+
 ANSWER, FIGURE = ".jp-RenderedMarkdown:has-text('km²')", ".jp-OutputArea .bk-Figure"
 WRONG = ".jp-RenderedText[data-mime-type='application/vnd.jupyter.stderr']:has-text('Error')"
 
@@ -77,11 +98,11 @@ def clusters(gateway: dict) -> set[str]:
         return set(json.load(answer))
 
 
-def run_all(tab, gateway: dict) -> set[str]:
-    """Run all cells of the notebook that is open, until its answer and its figure were seen: the clusters it had."""
+def run_all(tab, gateway: dict, wanted: tuple[str, ...] = (ANSWER, FIGURE)) -> set[str]:
+    """Run all cells of the notebook that is open, until all that is `wanted` was seen: the clusters it had."""
     seen, ran, asked, end = set(), set(), False, time.monotonic() + 300
     tab.wait_for_selector(".jp-Notebook .jp-Cell", timeout=120_000)
-    while time.monotonic() < end and seen != {ANSWER, FIGURE}:
+    while time.monotonic() < end and seen != set(wanted):
         tab.wait_for_timeout(1000)
         ran |= clusters(gateway)
         if tab.query_selector(choice := ".jp-Dialog button.jp-mod-accept"):  # which kernel
@@ -93,22 +114,60 @@ def run_all(tab, gateway: dict) -> set[str]:
         elif asked:  # JupyterLab draws what is in view
             tab.mouse.move(700, 600)
             tab.mouse.wheel(0, 300)
-        seen |= {what for what in (ANSWER, FIGURE) if (one := tab.query_selector(what)) and one.is_visible()}
-    assert seen == {ANSWER, FIGURE} and not tab.query_selector(WRONG)
+        seen |= {what for what in wanted if (one := tab.query_selector(what)) and one.is_visible()}
+    assert seen == set(wanted) and not tab.query_selector(WRONG)
     return ran
+
+
+def entered(browser, hub: tuple[str, str], path: str):
+    """A tab in which somebody has logged in to a notebook."""
+    address, password = hub
+    tab = browser.new_page(viewport={"width": 1300, "height": 1000})
+    tab.goto(f"{address}/hub/login?next=%2Fhub%2Fuser-redirect%2Flab%2Ftree%2F{path.replace('/', '%2F')}")
+    tab.fill("input[name=username]", "reader")
+    tab.fill("input[name=password]", password)
+    tab.click("input[type=submit]")
+    return tab
 
 
 @pytest.mark.slow
 @pytest.mark.browser
 @pytest.mark.filterwarnings("ignore")  # what the gateway's libraries have to say to each other
 def test_log_in_run_all_cells_and_see_the_map(hub, gateway, browser):
-    address, password = hub
-    tab = browser.new_page(viewport={"width": 1300, "height": 1000})
-    tab.goto(f"{address}/hub/login")
-    tab.fill("input[name=username]", "reader")
-    tab.fill("input[name=password]", password)
-    tab.click("input[type=submit]")
+    tab = entered(browser, hub, "notebooks/00_start_here.ipynb")
     assert not run_all(tab, gateway)  # the first map waits for no cluster
-    tab.goto(f"{address}/user/reader/lab/tree/notebooks/02_map_outlines.ipynb")
+    tab.goto(f"{hub[0]}/user/reader/lab/tree/notebooks/02_map_outlines.ipynb")
     assert len(run_all(tab, gateway)) == 1 and not clusters(gateway)  # found by itself, and gone at the end
+    tab.close()
+
+
+@pytest.mark.slow
+@pytest.mark.browser
+@pytest.mark.filterwarnings("ignore")
+def test_an_outline_is_corrected_by_hand(hub, gateway, browser):
+    """A corner is dragged with the mouse from (900, 0) to (600, 300): the kernel has the area of what is drawn."""
+    tab = entered(browser, hub, "pen.ipynb")
+    told = ".jp-OutputArea-output:has-text('edited {}')"
+    run_all(tab, gateway, (FIGURE, told.format(False)))
+    tab.wait_for_function("() => typeof Bokeh != 'undefined' && [...Bokeh.index].length > 0")
+
+    def at(x: float, y: float) -> list[float]:
+        return tab.evaluate(PLACE, {"column": "xs", "x": x, "y": y})
+
+    tab.mouse.move(*at(450, 0))
+    tab.mouse.down()
+    tab.wait_for_timeout(1000)  # a press: the vertices show
+    tab.mouse.up()
+    tab.mouse.move(*at(900, 0))
+    tab.mouse.down()
+    tab.mouse.move(*at(750, 150), steps=5)
+    tab.mouse.move(*at(600, 300), steps=5)
+    tab.mouse.up()
+    metre = at(1, 0)[0] - at(0, 0)[0]  # pixels of the screen
+    tab.click(".jp-Notebook .jp-Cell >> nth=1")
+    tab.keyboard.press("Control+Enter")
+    tab.wait_for_selector(told.format(True), timeout=30_000)
+    area = float(tab.inner_text(told.format(True)).split()[-1])
+    # The corner's neighbours are 1345 m apart: 672 m2 for each metre that it lies off, which is a pixel each way.
+    assert area == pytest.approx(0.615, abs=672e-6 * 2**0.5 / metre)
     tab.close()
