@@ -23,7 +23,7 @@ environment:  ## .venv with other packages than the lock's: PACKAGES=oldest (the
 	$(PYTHON) -m venv .venv
 	$(bin)/python -m pip install --quiet --upgrade pip
 	if [ "$(PACKAGES)" = oldest ]; then $(bin)/python .github/oldest.py; fi > .venv/constraints.txt
-	$(bin)/python -m pip install --quiet -c .venv/constraints.txt --editable ".[test]"
+	$(bin)/python -m pip install --quiet -c .venv/constraints.txt --editable ".[test,video]"
 	@touch .venv/.installed
 
 demo: .venv/.installed  ## map the embedded region and write out/demo/index.html (SEED=7 chooses the landscape)
