@@ -16,23 +16,27 @@ from glacier_nb.systems import System
 
 @dataclasses.dataclass(frozen=True)
 class Method:
-    """A way to draw a front; METHODS holds all. `trace` takes zones or a front map, as its first argument is called."""
+    """A way to draw a front; METHODS holds all. `trace` takes zones or a front map, as its first argument is called.
+
+    needs: what `mapped` must be given besides where the scene holds more than one fjord, as its paper's do not.
+    """
 
     name: str
     citation: str
     trace: Callable[..., gpd.GeoDataFrame]
+    needs: str = ""
 
 
 METHODS = (
     Method("zone boundary", "between ice and water, sub-pixel, ended on rock", vectorize.fronts),
-    Method("minimum-cost path", "Mohajerani et al. 2019, doi:10.3390/rs11010074", tracing.minimum_cost),
+    Method("minimum-cost path", "Mohajerani et al. 2019, doi:10.3390/rs11010074", tracing.minimum_cost, "walls"),
     Method("spanning tree", "Cheng et al. 2021, doi:10.5194/tc-15-1663-2021", tracing.spanning_tree),
     Method("skeleton", "Gourmelon et al. 2022, doi:10.5194/essd-14-4287-2022", tracing.ridge),
     Method("contour vertices", "Heidler et al. 2023, arXiv:2307.03461", tracing.vertices),
-    Method("glacier edge", "Zhang et al. 2019, doi:10.5194/tc-13-1729-2019", tracing.boundary),
+    Method("glacier edge", "Zhang et al. 2019, doi:10.5194/tc-13-1729-2019", tracing.boundary, "land"),
     Method("water edge", "Gourmelon et al. 2022, doi:10.5194/essd-14-4287-2022", tracing.water_edge),
-    Method("longest contour", "Loebel et al. 2024, doi:10.5194/tc-18-3315-2024", tracing.contour),
-    Method("coastline", "Baumhoer et al. 2019, doi:10.3390/rs11212529", tracing.coastline),
+    Method("longest contour", "Loebel et al. 2024, doi:10.5194/tc-18-3315-2024", tracing.contour, "land"),
+    Method("coastline", "Baumhoer et al. 2019, doi:10.3390/rs11212529", tracing.coastline, "land"),
 )
 """How the literature draws fronts, by name; options and what each needs stand with its function."""
 
@@ -49,6 +53,28 @@ def find(name: str) -> Method:
             f"method={name!r}: one of {', '.join(row.name for row in METHODS)}, or none for the system's own"
         )
     return row
+
+
+WHAT = {"walls": "the two walls of each fjord, lines", "land": "ground that is neither ice nor water, polygons"}
+"""What the words in `Method.needs` stand for."""
+
+
+def ready(method: str, **given: gpd.GeoDataFrame | None) -> dict[str, gpd.GeoDataFrame]:
+    """What is given of walls and land, for `mapped` over a region of several fjords and glaciers.
+
+    ValueError where the method by name ("": the system's own) needs what is not given: there it would follow every
+    margin of the ice, or run from one side of the scene to the other.
+
+    >>> ready("skeleton", land=None)
+    {}
+    >>> ready("coastline", land=None)
+    Traceback (most recent call last):
+    ValueError: drawn='coastline' needs land: ground that is neither ice nor water, polygons; give it or draw otherwise
+    """
+    needs = find(method).needs if method else ""
+    if needs and given.get(needs) is None:
+        raise ValueError(f"drawn={method!r} needs {needs}: {WHAT[needs]}; give it or draw otherwise")
+    return {name: shapes for name, shapes in given.items() if shapes is not None}
 
 
 def mapped(

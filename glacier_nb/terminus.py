@@ -235,13 +235,22 @@ def _flow(shapes: np.ndarray, head: shapely.Geometry | None) -> tuple[np.ndarray
     if head is None:
         raise ValueError("no up-glacier point: give upglacier=(x, y) or a frame with its rgi_id")
     both_ways = itertools.pairwise([*shapes, *shapes[::-1]])
-    nearest = [shapely.shortest_line(shapely.points(shapely.get_coordinates(a)), b) for a, b in both_ways]
-    steps = np.diff(shapely.get_coordinates(np.concatenate(nearest)).reshape(-1, 2, 2), axis=1)[:, 0]
+    steps, beside = (np.concatenate(part) for part in zip(*(_steps(a, b) for a, b in both_ways), strict=True))
+    steps = steps[beside] if beside.any() else steps
     everywhere, head = shapely.get_coordinates(shapes), shapely.get_coordinates(head)[0]
     axis = np.linalg.eigh(steps.T @ steps - 1e-9 * np.cov(everywhere.T))[1][:, 1]  # without steps: across the front
     axis = -axis if axis @ (head - everywhere.mean(axis=0)) > 0 else axis
     gates.be_sure(head, shapes, axis)
     return shapes, axis, np.array([np.sort(shapely.get_coordinates(s) @ (axis @ LEFT))[[0, -1]] for s in shapes])
+
+
+def _steps(one: shapely.Geometry, other: shapely.Geometry) -> tuple[np.ndarray, np.ndarray]:
+    """From each vertex to the nearest point of the other front, and whether it lies beside it: past its ends, where
+    only a part of a front was seen, a step would run along the front.
+    """
+    lines = shapely.shortest_line(shapely.points(shapely.get_coordinates(one)), other)
+    past = shapely.distance(shapely.get_point(lines, 1), shapely.boundary(other)) <= 1e-6  # NaN: a closed line
+    return np.diff(shapely.get_coordinates(lines).reshape(-1, 2, 2), axis=1)[:, 0], ~past
 
 
 def _by_glacier(thing, crs) -> Callable[[str], shapely.Geometry | None]:

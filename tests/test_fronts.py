@@ -111,3 +111,13 @@ def test_what_stands_on_land_is_cut_whatever_drew_it(row, layer):
 def test_an_unknown_method_names_those_there_are():
     with pytest.raises(ValueError, match="method='snake': one of zone boundary, minimum-cost path"):
         fronts.mapped(scene(NORTH), "ndsi", method="snake", progress=False)
+
+
+def test_what_a_method_needs_in_a_region_is_asked_for_before_any_work():
+    land = gpd.GeoDataFrame(geometry=[shapely.box(0, 0, 900, 3000)], crs=GRID.crs)
+    assert fronts.ready("", walls=None, land=None) == fronts.ready("water edge", land=None) == {}
+    assert fronts.ready("longest contour", walls=None, land=land) == {"land": land}
+    for name, lacks in (("minimum-cost path", "walls"), ("longest contour", "land"), ("glacier edge", "land")):
+        with pytest.raises(ValueError, match=f"drawn='{name}' needs {lacks}: ") as caught:
+            fronts.ready(name, walls=None, land=None)
+        assert "\n" not in str(caught.value)

@@ -8,10 +8,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from glacier_nb import batch, demo, metrics, sinks, splits, systems, vectorize, weights
+from glacier_nb import batch, demo, metrics, sinks, splits, systems, terminus, vectorize, weights
 
 SMALL = {
-    "02_map_outlines": {"years": [2025], "sensor": "landsat-c2-l2", "system": "debris-demo"},
+    "02_map_outlines": {"years": [2025], "sensor": "landsat-c2-l2", "system": "debris-demo", "symmetries": 4},
     "05_elevation_change": {},
     "06_train_a_system": {"years": [2025], "steps": 60},
     "07_compare_systems": {"years": [2025], "names": ["extent-demo", "ndsi"], "steps": 8},
@@ -34,6 +34,12 @@ def answer(ran, name):
     return json.loads((ran / name / "manifest.json").read_text())
 
 
+def page(ran, name):
+    """The page that it made, as text."""
+    (found,) = (ran / name).glob("*.html")
+    return found.read_text()
+
+
 def test_another_sensor_maps_the_same_ice(ran):
     told = answer(ran, "02_map_outlines")
     assert told["scene"]["sensor"] == "landsat-c2-l2" and told["scene"]["lost"] == 0
@@ -48,11 +54,28 @@ def test_another_sensor_maps_the_same_ice(ran):
     ice["truth"] = vectorize.rasterize(true[true.time == true.time.max()], geobox).values[seen] > 0.5
     score = {name: metrics.iou(one, ice["truth"]) for name, one in ice.items()}
     assert score["debris-demo"] > 0.95 > score["ndsi"]  # thermal images see the ice under rubble
+    assert "90 % of the members' spread" in told["areas"]["method"] and "disagree" in page(ran, "02_map_outlines")
+    half = (told["answer"]["upper_m2"] - told["answer"]["lower_m2"]) / 2  # 90 %: 1.64 deviations; 2.58 hold 99 %
+    assert abs(told["answer"]["area_m2"] - 100 * ice["truth"].sum()) < 2.58 / 1.64 * half
 
 
 def test_elevation_change_is_the_true_one(ran):
     found = answer(ran, "05_elevation_change")["answer"]
     assert found["mass_balance_lower_m_we_a"] < found["mass_balance_m_we_a"] < found["mass_balance_upper_m_we_a"] < 0
+
+
+def test_fronts_drawn_as_another_paper_does_retreat_as_far(region, tmp_path):
+    """A map of fronts alone: which way is up-glacier is known from the ice that the system maps all the same."""
+    where = {"provider": demo.provider("demo", 7), "out": str(tmp_path)}
+    batch.notebook("04_calving_fronts", {"years": [2017, 2025], "drawn": "skeleton"} | where, tmp_path, progress=False)
+    told = json.loads((tmp_path / "manifest.json").read_text())["answer"]
+    gates = {name: gpd.read_parquet(tmp_path / f"{name}.parquet") for name in ("boxes", "centrelines")}
+    true = demo.truth("fronts", 7)
+    true = true[true.time.dt.year.isin([2017, 2025])]
+    box, head = gates["boxes"], gates["centrelines"].geometry[0].coords[0]
+    moved = terminus.positions(true, "box", box=box, upglacier=head, pixel=10.0).dropna(subset="position_m")
+    assert told["position_m"] == pytest.approx(moved["position_m"].iloc[-1], abs=3 * told["uncertainty_m"])
+    assert told["position_m"] < -100
 
 
 def test_what_area_change_is_asked_to_assume_is_in_its_numbers_and_said(region, tmp_path):

@@ -310,3 +310,14 @@ def test_all_fronts_of_harald_moltke_through_every_method(data):
     wide = lines.pivot_table("position_m", "time", "offset_m").interpolate(limit_direction="both")
     alone = wide.corrwith(tables[0].set_index("time").position_m)
     assert alone.max() < found.r["box", "transects"] and wide.std(axis=1).median() > 3 * sure
+
+
+def test_a_front_seen_in_part_turns_no_box():
+    """Fronts across a valley from west to east, 100 m apart, each seen in another half: ice still flows south."""
+    parts = [(0, 1000), (0, 450), (550, 1000), (0, 1000)]
+    lines = [shapely.LineString([(x, 100 * n) for x in np.arange(a, b + 1, 50)]) for n, (a, b) in enumerate(parts)]
+    fronts = gpd.GeoDataFrame({"rgi_id": "a", "time": pd.to_datetime([f"202{n}-08-20" for n in range(4)])},
+                              geometry=lines, crs="EPSG:32633")  # fmt: skip
+    found = terminus.draw_centreline(fronts, (500, 5000)).geometry[0]
+    (x0, y0), (x1, y1) = found.coords
+    assert abs(x1 - x0) < 1e-6 * abs(y1 - y0) and y0 > y1
