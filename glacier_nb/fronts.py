@@ -2,7 +2,7 @@
 
 import dataclasses
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 
 import distributed
 import geopandas as gpd
@@ -10,7 +10,7 @@ import numpy as np
 import shapely
 import xarray as xr
 
-from glacier_nb import predict, systems, tracing, vectorize
+from glacier_nb import features, predict, summers, systems, tracing, vectorize
 from glacier_nb.systems import System
 
 
@@ -97,14 +97,58 @@ def mapped(
     `predict.zones`; ValueError for an unknown method.
     """
     row = systems.find(system)
-    trace, how = (find(method).trace, {}) if method else row.trace or (vectorize.fronts, {})
-    takes = list(inspect.signature(trace).parameters)
+    trace, how, takes = _tracer(row, method)
     ask = predict.front if takes[0] == "front" else predict.zones
     layer = ask(features, row, weights, client, **options)
-    given = {"divides": divides, "walls": walls, "land": land}
-    given = {name: thing for name, thing in given.items() if name in takes and thing is not None}
-    lines = trace(layer, **given, **how)
-    return (lines if land is None or "land" in takes else off_land(lines, land)), layer
+    return _traced(layer, trace, how, takes, divides=divides, walls=walls, land=land), layer
+
+
+def dates(
+    scenes: Iterable[xr.Dataset],
+    system: str | System,
+    weights=None,
+    client: distributed.Client | None = None,
+    divides: gpd.GeoDataFrame | None = None,
+    walls: gpd.GeoDataFrame | None = None,
+    land: gpd.GeoDataFrame | xr.DataArray | None = None,
+    method: str = "",
+    **options,
+) -> Iterator[tuple[gpd.GeoDataFrame, xr.DataArray, xr.Dataset]]:
+    """Of each scene (as `summers.scenes` has them) its fronts, what they were traced on, and itself, as in `mapped`.
+
+    One scene is in memory at a time. A system of series (`System.series`) gets all dates at once, lazily, so that what
+    one did not see is made good by the others, and only the last scene comes back in memory. ValueError as in `mapped`,
+    and where a method draws on a map of fronts, which a series has not.
+    """
+    row, given = systems.find(system), {"divides": divides, "walls": walls, "land": land}
+    if not row.series:
+        for scene in map(summers.read, scenes):
+            yield *mapped(_stack(scene, row), row, weights, client, **given, method=method, **options), scene
+        return
+    trace, how, takes = _tracer(row, method)
+    if takes[0] == "front":
+        raise ValueError(f"method={method!r} draws on a map of fronts, {row.name} maps zones: take 'zone boundary'")
+    scenes = list(scenes)
+    maps = predict.series([_stack(scene, row) for scene in scenes], row, weights, client, **options)
+    for layer, scene in zip(maps, [*scenes[:-1], summers.read(scenes[-1])], strict=True):
+        yield _traced(layer, trace, how, takes, **given), layer, scene
+
+
+def _stack(scene: xr.Dataset, row: System) -> xr.DataArray:
+    return features.stack(scene, systems.layers(row, scene))
+
+
+def _tracer(row: System, method: str) -> tuple[Callable, dict, list[str]]:
+    """A method by name, else the row's own: what draws, its options, and the names of what it takes."""
+    trace, how = (find(method).trace, {}) if method else row.trace or (vectorize.fronts, {})
+    return trace, how, list(inspect.signature(trace).parameters)
+
+
+def _traced(layer: xr.DataArray, trace: Callable, how: dict, takes: list[str], **given) -> gpd.GeoDataFrame:
+    """Lines of a map, cut by land where their tracer does not do it."""
+    used = {name: thing for name, thing in given.items() if name in takes and thing is not None}
+    lines, land = trace(layer, **used, **how), given["land"]
+    return lines if land is None or "land" in takes else off_land(lines, land)
 
 
 def off_land(lines: gpd.GeoDataFrame, land: gpd.GeoDataFrame | xr.DataArray) -> gpd.GeoDataFrame:

@@ -62,7 +62,9 @@ def batches(
     """Endless batches: x (batch, channel, y, x) normalised, 0 for what is unseen; truth, seen, front as in `losses`.
 
     Of series x is (batch, time * channel, y, x), days (batch, time), and truth, seen and front are of (batch * time):
-    what is known counts at every date, whether that date saw it or not.
+    what is known counts at every date, whether that date saw it or not. Where `augmented`, each batch has so many of
+    the dates as is drawn, one at least and the one of the zone drawn among them, and more cuts the fewer they are: a
+    network of series learns to do with any number, and sees a zone that few dates have as often as others.
 
     Half of the cuts lie about a pixel of a zone (or of a front) drawn evenly, and of a glacier drawn evenly among those
     that have it; the others anywhere. None holds a pixel that is not `within`. Each optional input is left out with
@@ -86,36 +88,44 @@ def batches(
     while True:
         if seeds is not None:
             rng = np.random.default_rng((*seeds, start))
-        batch, cuts = [], []
-        for _ in range(recipe.batch):
+        batch, cuts, days = [], [], []
+        few = 1 + int(rng.integers(dates)) if dates > 1 and augmented else dates
+        for _ in range(recipe.batch * max(1, dates) // max(1, few)):
             about = places[zones[rng.integers(len(zones))]]
             spots = about[rng.integers(len(about))] if len(about) > 1 else about[0]
-            number, y, x = spots[rng.integers(len(spots))]
+            number, date, y, x = spots[rng.integers(len(spots))]
             if rng.random() < 0.5:  # anywhere, else about a pixel of a zone
                 number = int(rng.integers(len(samples)))
+                date = int(rng.integers(dates)) if dates > 1 else 0
                 y, x = (rng.integers(size) for size in samples[number].truth.shape[-2:])
                 if corners[number] is not None:
                     y, x = _anywhere(corners[number], rng)
-            sample = samples[number]
+            sample, kept = samples[number], slice(None)
+            if few < dates:
+                others = rng.choice(np.delete(np.arange(dates), date), few - 1, replace=False)
+                kept = np.sort(np.append(others, date))
             top, left = _corner(corners[number], y, x, sample.truth.shape[-2:], side, rng)
             cut = (slice(top, top + side), slice(left, left + side))
-            values = np.array(sample.features[:, *cut], "float32").reshape(-1, len(shown), side, side)
+            values = np.array(sample.features[:, *cut], "float32").reshape(-1, len(shown), side, side)[kept]
             truth = np.asarray(sample.truth[..., *cut])
+            front = np.zeros(truth.shape, bool) if sample.front is None else np.asarray(sample.front[..., *cut], bool)
+            if dates:
+                truth, front = truth[kept], front[kept]
             seen = (truth != UNSEEN) & (bool(dates) | ~np.isnan(values[:, shown]).all(axis=(0, 1)))
             gone = optional & (rng.random(len(optional)) < forget) | optional & (rng.random() < forget)
             values[:, gone] = np.nan
             values = ((values - shift) / scale).reshape(-1, side, side)
             values[~np.isfinite(values)] = 0
-            front = np.zeros_like(seen) if sample.front is None else np.asarray(sample.front[..., *cut], bool)
             turn = int(rng.choice(recipe.symmetries))
             parts = {"x": values, "truth": truth.astype("int64"), "seen": seen, "front": front}
             parts = {name: networks.symmetry(torch.from_numpy(part), turn) for name, part in parts.items()}
             batch.append(augment.applied(recipe.augment if augmented else (), parts, rng))
             cuts.append((number, top, left))
+            days.append(np.asarray(sample.days)[kept])
         found = {name: torch.stack([parts[name] for parts in batch]) for name in batch[0]}
         if dates:
             found |= {name: found[name].flatten(0, 1) for name in ("truth", "seen", "front")}
-            found["days"] = torch.tensor([samples[number].days for number, *_ in cuts])
+            found["days"] = torch.from_numpy(np.stack(days).astype("float32"))
         yield found | {"cuts": torch.tensor(cuts)}
         start += 1
 
@@ -155,7 +165,7 @@ def _corner(corners, y: int, x: int, shape: tuple[int, int], side: int, rng: np.
 def _places(
     samples: Sequence[Sample], corners: Sequence, side: int, rng: np.random.Generator, most: int = 2000
 ) -> dict[int, list[list]]:
-    """Zone (or `FRONT`) to a list a glacier of some (sample, y, x) where it lies and a cut can hold it."""
+    """Zone (or `FRONT`) to a list a glacier of some (sample, date, y, x) where it lies and a cut can hold it."""
     places: dict[int, dict[tuple, list]] = {}
     for number, sample in enumerate(samples):
         truth = np.array(sample.truth)
@@ -165,8 +175,8 @@ def _places(
         if sample.front is not None:
             known |= {FRONT: np.asarray(sample.front, bool) & (truth != UNSEEN)}
         for zone, there in known.items():
-            spots = np.argwhere(there)[:, -2:]
-            which = np.zeros(len(spots), int) if sample.glaciers is None else np.asarray(sample.glaciers)[*spots.T]
+            spots = np.argwhere(there if there.ndim == 3 else there[None])
+            which = np.zeros(len(spots), int) if sample.glaciers is None else np.asarray(sample.glaciers)[*spots.T[1:]]
             for glacier in np.unique(which):
                 some = spots[which == glacier]
                 some = some[rng.choice(len(some), min(most, len(some)), replace=False)]

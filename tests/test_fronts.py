@@ -1,5 +1,6 @@
 """A scene's fronts by whatever a system gives and however its paper traces it."""
 
+import dataclasses
 import inspect
 
 import geopandas as gpd
@@ -8,6 +9,7 @@ import odc.geo.xr
 import pytest
 import shapely
 import torch
+import xarray as xr
 from odc.geo.geobox import GeoBox
 
 from glacier_nb import fronts, recipes, systems, tracing, vectorize
@@ -34,6 +36,18 @@ def made(term: str, **more) -> systems.System:
         name=f"bright-{term}", citation="", task="front", inputs=("red",), mean=(0.0,), std=(1.0,),
         network=lambda channels: Brightness(channels, term), **more,
     )  # fmt: skip
+
+
+class Lent(torch.nn.Module):
+    """As Brightness, of a series: what one date did not see it has from the one before."""
+
+    def forward(self, x, days=None):
+        shown = [x[:, :1]]
+        for number in range(1, x.shape[1]):
+            now = x[:, number : number + 1]
+            shown.append(torch.where(now == 0, shown[-1], now))
+        bright = 20 * (torch.cat(shown, dim=1).flatten(0, 1)[:, None] - 0.5)
+        return {"zones": torch.cat([bright, -bright], dim=1)}
 
 
 def scene(values: np.ndarray):
@@ -106,6 +120,32 @@ def test_what_stands_on_land_is_cut_whatever_drew_it(row, layer):
     nothing, _ = fronts.mapped(scene(NORTH), made_, land=land * 0 == 0 if layer else gpd.GeoDataFrame(
         geometry=[shapely.box(-9, -9, 3009, 3009)], crs=GRID.crs), method=row.name, progress=False)  # fmt: skip
     assert len(nothing) == 0
+
+
+def summer(year: int, south: int) -> xr.Dataset:
+    """A lazy scene with ice down to row `south`; in 2021 the western half was not seen."""
+    red = np.repeat(np.where(np.arange(100)[:, None] < south, 1.0, 0.1).astype("float32"), 100, axis=1)
+    red[:, : 50 if year == 2021 else 0] = np.nan
+    red = odc.geo.xr.wrap_xr(red, GRID).chunk(y=50, x=50)
+    return xr.Dataset({"red": red}, attrs={"time": f"{year}-08-20", "sensor": "drawn", "reads": "00000000"})
+
+
+@pytest.mark.parametrize("series", [False, True])
+def test_fronts_of_several_dates_one_by_one_or_as_a_series(series):
+    """A date that saw half of its front has half of it, unless the others lend it theirs."""
+    row = made("zones", zones=("glacier", "ocean"), finish=recipes.exclusive_zones)
+    if series:
+        row = dataclasses.replace(row, series=True, network=lambda channels: Lent())
+    found = list(fronts.dates([summer(2019, 40), summer(2021, 40), summer(2023, 30)], row, progress=False))
+    lines = [one.geometry[0] for one, *_ in found]
+    lengths = [3000, 3000 if series else 1500, 3000]
+    assert [line.length for line in lines] == pytest.approx(lengths, abs=100)
+    assert [line.centroid.y for line in lines] == pytest.approx([1800, 1800, 2100], abs=30)
+    assert [one.time.item().year for one, *_ in found] == [2019, 2021, 2023]
+    assert all(layer.dims == ("zone", "y", "x") for _, layer, _ in found) and not found[-1][2].red.chunks
+    if series:
+        with pytest.raises(ValueError, match="'skeleton' draws on a map of fronts, bright-zones maps zones: take"):
+            next(fronts.dates([summer(2019, 40)], row, method="skeleton"))
 
 
 def test_an_unknown_method_names_those_there_are():

@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import itertools
 
 import numpy as np
 import pytest
@@ -216,7 +217,7 @@ def test_cuts_of_a_series_know_what_a_date_did_not_see():
     mean, std = patches.statistics([one])
     shown = one.features.reshape(3, 4, 48, 48)[:, :, ::7, ::7]
     np.testing.assert_allclose(mean, np.nanmean(shown, axis=(0, 2, 3)), atol=1e-6)
-    batch = next(patches.batches(LEARNS, [one], np.random.default_rng(0), mean, std, 0.0))
+    batch = next(patches.batches(LEARNS, [one], np.random.default_rng(0), mean, std, 0.0, augmented=False))
     assert batch["x"].shape == (2, 12, 16, 16) and batch["truth"].shape == batch["seen"].shape == (6, 16, 16)
     assert batch["days"].tolist() == [[0, 1, 2]] * 2 and batch["seen"].all()
     x = batch["x"].unflatten(1, (3, 4)).flatten(0, 1)[:, 0] * std[0] + mean[0]
@@ -233,14 +234,38 @@ def test_each_date_of_a_series_has_a_front_of_its_own():
     one = sample(3)
     front = one.truth == 2
     drawn = dataclasses.replace(one, front=front)
-    batch = next(patches.batches(LEARNS, [drawn], np.random.default_rng(0), (0.0,) * 4, (1.0,) * 4, 0.0))
+    plain = ((0.0,) * 4, (1.0,) * 4, 0.0)
+    batch = next(patches.batches(LEARNS, [drawn], np.random.default_rng(0), *plain))
     assert torch.equal(batch["front"], batch["truth"] == 2) and batch["front"].any()
     with pytest.raises(ValueError, match=r"s0: front \(48, 48\) is off the grid of \(3, 48, 48\)"):
         patches.check(LEARNS, dataclasses.replace(one, front=front[0]))
 
 
+def test_some_dates_at_a_time_are_learnt_and_a_zone_that_one_date_has_as_often_as_others():
+    """Zone 2 fills a corner of the second date alone; cuts of one date that lie there show it more often than not."""
+    truth = np.zeros((4, 48, 48), "uint8")
+    truth[:, 24:] = 1
+    truth[1, :8, :8] = 2
+    values = np.repeat(np.arange(4.0), 4)[:, None, None] * np.ones((16, 48, 48))  # tells its date
+    one = labels.Sample("s", values.astype("float32") + 1, truth, days=(0.0, 10.0, 20.0, 30.0))
+    cuts, numbers, shown, held = patches.batches(LEARNS, [one], (3,), (0.0,) * 4, (1.0,) * 4, 0.0), set(), 0, 0
+    for batch in itertools.islice(cuts, 200):
+        count, time = batch["days"].shape
+        assert count == 2 * 4 // time and batch["x"].shape[:2] == (count, 4 * time)
+        assert len(batch["truth"]) == len(batch["seen"]) == count * time
+        assert torch.equal(batch["x"][:, ::4, 0, 0] * 10 - 10, batch["days"])  # each with its day, in order
+        assert (batch["days"].diff(dim=1) > 0).all()
+        numbers.add(time)
+        shown += int((batch["truth"] == 2).flatten(1).any(dim=1).sum())
+        held += count * time
+    assert numbers == {1, 2, 3, 4}
+    # A sixth of the cuts lie about it: (8 + 4 + 2 + 2) / 6 of 30 in four batches of 1 to 4 dates, 9 % of all, and more
+    # by chance; were the dates drawn without it, less than half of these.
+    assert shown / held > 0.09
+
+
 def test_a_series_is_learnt_and_its_weights_predict(tmp_path):
-    found = fitting.fit(LEARNS, [sample(3), sample(3, 1)], 0, 60, progress=False, threads=1)
+    found = fitting.fit(LEARNS, [sample(3), sample(3, 1)], 0, 120, progress=False, threads=1)
     assert found.history[-1]["loss"] < 0.7 * found.history[0]["loss"]
     path = fitting.save(found, tmp_path / "s.safetensors")
     layers = sample(3, 2)
