@@ -89,6 +89,7 @@ WEIGHTS = (
     _ours("debris-demo", "668cae5df97b0104a8260b41b7573c9aa83fa860e47b888b58325f7681b4f746"),
     _ours("rock-demo", "cab2b9675c074ffd7d2e14cfb640250726ca49a01707ff005c77174e7068b590"),
     _ours("any-sensors", "fb4b27207be2c739d621d810cc9c6c1411bef8e56a2a6b66812bdc1b43024584"),
+    _ours("front-series", "e0dd7be47ef01e1e756953f08029e8fd154dc05e61268af47fc1dff8da045acf"),
     _ours("fronts-landsat", "63478c6a693b3ff7187f1727b4e4b4e6641a2403a2955286ce5e73d0b8bfcdbb"),
     _mohajerani(
         "mohajerani2019-3px",

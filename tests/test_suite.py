@@ -64,18 +64,21 @@ def test_elevation_change_is_the_true_one(ran):
     assert found["mass_balance_lower_m_we_a"] < found["mass_balance_m_we_a"] < found["mass_balance_upper_m_we_a"] < 0
 
 
-def test_fronts_drawn_as_another_paper_does_retreat_as_far(region, tmp_path):
-    """A map of fronts alone: which way is up-glacier is known from the ice that the system maps all the same."""
+@pytest.mark.parametrize("more", [{"drawn": "skeleton"}, {"system": "front-series"}], ids=["drawn", "series"])
+def test_fronts_drawn_or_mapped_otherwise_retreat_as_far(more, region, tmp_path):
+    """On a map of fronts alone, up-glacier is where the system maps ice all the same; and of all dates at once."""
     where = {"provider": demo.provider("demo", 7), "out": str(tmp_path)}
-    batch.notebook("04_calving_fronts", {"years": [2017, 2025], "drawn": "skeleton"} | where, tmp_path, progress=False)
-    told = json.loads((tmp_path / "manifest.json").read_text())["answer"]
+    batch.notebook("04_calving_fronts", {"years": [2017, 2025]} | more | where, tmp_path, progress=False)
+    told = json.loads((tmp_path / "manifest.json").read_text())
+    assert told["zones"].get("dates") == (2 if "system" in more else None)
+    told = told["answer"]
     gates = {name: gpd.read_parquet(tmp_path / f"{name}.parquet") for name in ("boxes", "centrelines")}
+    box, line = (gates[name][gates[name].rgi_id == told["rgi_id"]] for name in ("boxes", "centrelines"))
     true = demo.truth("fronts", 7)
-    true = true[true.time.dt.year.isin([2017, 2025])]
-    box, head = gates["boxes"], gates["centrelines"].geometry[0].coords[0]
-    moved = terminus.positions(true, "box", box=box, upglacier=head, pixel=10.0).dropna(subset="position_m")
-    assert told["position_m"] == pytest.approx(moved["position_m"].iloc[-1], abs=3 * told["uncertainty_m"])
-    assert told["position_m"] < -100
+    true = true[true.time.dt.year.isin([2017, 2025])].assign(rgi_id=told["rgi_id"])
+    moved = terminus.positions(true, "box", box=box, upglacier=line.geometry.iloc[0].coords[0], pixel=10.0)
+    true = moved.dropna(subset="position_m")["position_m"].iloc[-1]
+    assert told["position_m"] == pytest.approx(true, abs=3 * told["uncertainty_m"]) and true < -100
 
 
 def test_what_area_change_is_asked_to_assume_is_in_its_numbers_and_said(region, tmp_path):
