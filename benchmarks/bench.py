@@ -32,7 +32,7 @@ import pandas as pd
 from benches import BENCHES, SIDE, Bench
 from tqdm import tqdm
 
-from glacier_nb import cluster, comparing, fitting, plots, provenance, splits, systems, train
+from glacier_nb import cluster, comparing, fitting, plots, provenance, splits, systems, train, trials
 from glacier_nb import weights as trained
 from glacier_nb.labels import Sample
 from glacier_nb.splits import Split
@@ -42,6 +42,8 @@ DECIDE = ("augment", "fitting", "labelled", "landscapes", "losses", "losses_fron
           "scores", "splits")  # fmt: skip
 """Modules that decide a training's numbers, beside the row of its system: give another --out where that changes."""
 MINUTES = {"cpu": 20.0, "gpu": 60.0}
+COSTS = ("epoch_s", "step_mb", "km2_s")
+"""What a system costs: seconds to learn from all ground once, MB of tensors in a step, km2 mapped a second."""
 
 
 def wanted(bench: Bench, tier: str, names: Sequence[str] | None) -> dict[str, str | None]:
@@ -74,6 +76,8 @@ def run(name: str, arguments: argparse.Namespace) -> None:
         if system.recipe is not None:
             steps = arguments.steps or budget(system, samples, arguments, out / f"{name}-{system_name}.json")
         facts = {"parameters": systems.card(system)["parameters"], "steps": steps, "inputs": system.inputs}
+        if steps:
+            facts["step_mb"] = trials.measure(system, system.recipe.patch, system.recipe.batch)["step_mb"]
         score = functools.partial(_of_network, bench, system, samples, steps, arguments)
         _each(name, system_name, samples, arguments, facts, score, arguments.seeds if steps else 1)
     for method_name, method in {} if arguments.systems else bench.methods.items():
@@ -132,11 +136,13 @@ def _of_network(
             precision=arguments.precision, threads=cluster.cores(),
         )  # fmt: skip
         facts["seconds"] = round(time.perf_counter() - start, 1)
+        cuts = sum(one.truth.size for one in learn) / system.recipe.patch**2 / system.recipe.batch
+        facts["epoch_s"] = round(facts["seconds"] / steps * cuts, 2)
         fitting.save(found, weights, split=split.sha256, fold=fold)
         facts["weights_sha256"] = json.loads(weights.with_suffix(".json").read_text())["sha256"]
     start = time.perf_counter()
     facts["scenes"] = bench.score(system, weights, test)
-    facts["pixels_per_s"] = round(sum(one.truth.size for one in test) / (time.perf_counter() - start))
+    facts["km2_s"] = speed(test, time.perf_counter() - start)
     if bench.elsewhere and arguments.real:
         place, rate = bench.elsewhere
         facts["elsewhere"] = {place: rate(system, weights, arguments.real)}
@@ -158,8 +164,14 @@ def _of_method(
     predict = method([*learn, *watch])
     seconds, start = round(time.perf_counter() - start, 1), time.perf_counter()
     scenes = [bench.rate(one, predict(one)) for one in test]
-    speed = round(sum(one.truth.size for one in test) / (time.perf_counter() - start))
-    return {"seconds": seconds, "train": len(learn), "scenes": scenes, "pixels_per_s": speed}
+    rate = speed(test, time.perf_counter() - start)
+    return {"seconds": seconds, "train": len(learn), "scenes": scenes, "km2_s": rate}
+
+
+def speed(test: Sequence[Sample], seconds: float) -> float | None:
+    """Square kilometres mapped a second; None where a scene does not know its pixel."""
+    sizes = [one.resolution for one in test]
+    return None if None in sizes else round(sum(one.truth.size * one.resolution**2 for one in test) / 1e6 / seconds, 3)
 
 
 def adapt(name: str, arguments: argparse.Namespace) -> None:
@@ -246,7 +258,7 @@ def budget(system: System, samples: Sequence[Sample], arguments: argparse.Namesp
 
 
 def read(name: str, out: pathlib.Path) -> pd.DataFrame:
-    """Every scored scene of a bench: system, split, fold, seed, steps, seconds, parameters, name, missed, scores.
+    """Every scored scene of a bench: system, split, fold, seed, steps, seconds, parameters, `COSTS`, name, its scores.
 
     Scenes where nobody learnt have the place's name for their split.
     """
@@ -255,11 +267,12 @@ def read(name: str, out: pathlib.Path) -> pd.DataFrame:
         told = json.loads(path.read_text())
         if "scenes" in told:
             words = ("system", "split", "fold", "seed", "steps", "seconds", "parameters")
-            key = {word: told[word] for word in words} | {"pixels_per_s": told.get("pixels_per_s", np.nan)}
+            key = {word: told[word] for word in words} | {word: told.get(word) for word in COSTS}
             rows += [key | scene for scene in told["scenes"]]
             for place, scenes in told.get("elsewhere", {}).items():
                 rows += [key | {"split": place} | scene for scene in scenes]
-    return pd.DataFrame(rows)
+    found = pd.DataFrame(rows)
+    return found.astype(dict.fromkeys(COSTS, float)) if len(found) else found  # None: nothing learnt
 
 
 def number(value: float, form: str) -> str:
@@ -269,7 +282,7 @@ def number(value: float, form: str) -> str:
 
 def lines(name: str, found: pd.DataFrame, missing: dict[str, str]) -> Iterator[str]:
     """The table as Markdown; a system that could not or did not run says so."""
-    column, also = BENCHES[name].column, BENCHES[name].also
+    column, also = BENCHES[name].column, [word for word in (*BENCHES[name].also, *COSTS) if word in found]
     head = ["split", "system", column, "95 %", *also, "missed", "n", "to best", "p", "s a training", "parameters"]
     yield f"| {' | '.join(head)} |"
     yield "|" + "---|" * len(head)
@@ -327,7 +340,7 @@ def main(argv: list[str] | None = None) -> int:
         done = set(scenes.system) if len(scenes) else set()
         missing = {name: why or "nobody has" for name, why in asked.items() if name not in done}
         bench = BENCHES[arguments.bench]
-        found = comparing.table(scenes, bench.column, bench.also) if len(scenes) else pd.DataFrame()
+        found = comparing.table(scenes, bench.column, (*bench.also, *COSTS)) if len(scenes) else pd.DataFrame()
         if arguments.page and len(found):
             page(arguments.bench, found, arguments.page)
     except (OSError, ValueError, LookupError) as error:

@@ -166,7 +166,7 @@ def _kept(
     paths = sorted(folder.glob("*.features.npy"))
     truths = {date: np.load(folder / f"{date}.truth.npy") for date in dict.fromkeys(path.name[:10] for path in paths)}
     return [
-        Sample(f"{seed} {date}", np.load(path, mmap_mode="r"), truths[date], time=date)
+        Sample(f"{seed} {date}", np.load(path, mmap_mode="r"), truths[date], time=date, resolution=10.0)
         for path, date in ((path, path.name[:10]) for path in paths)
     ]
 

@@ -63,6 +63,9 @@ def test_a_run_is_whole_resumes_and_is_told(bench, folder, tmp_path, capsys):
     assert told["not_run"] == {"cobra": "takes windows of 256 pixels, the scenes are 200 wide"}
     assert sorted((row["split"], row["system"], row["n"], row["scenes"]) for row in told["rows"]) == [
         ("glacier", "mohajerani2019", 1, 6), ("random", "mohajerani2019", 1, 6)]  # fmt: skip
+    assert all(row["epoch_s"] > 0 and row["km2_s"] > 0 for row in told["rows"])
+    # Two patches of 32 pixels through 32 filters in the first layer, and its derivative, are 1 MB of a step at least.
+    assert all(1 < row["step_mb"] < 1000 for row in told["rows"])
     files = sorted(tmp_path.glob("fronts-mohajerani2019-*-0.json"))
     facts = [json.loads(path.read_text()) for path in files]
     done = [one for one in facts if "scenes" in one]
