@@ -44,10 +44,10 @@ class Options:
 
     precision: "float32", or "bfloat16" or "float16" where the device has them. devices, strategy: how many of the
     machine's accelerators and by which of lightning's strategies ("ddp", in a notebook "ddp_notebook"); the recipe's
-    batch is that of each. deterministic: the same bits on every run on one device, slower. patience: validations in a
-    row that may bring nothing better before it stops. checkpoint: a file (.safetensors), kept every `keep` steps, that
-    the same call goes on from after a kill to the same weights. start: weights to begin from, with the normalisation
-    in their card. rate: factor on the recipe's learning rate. absent: zones that no sample need have.
+    batch is that of each. deterministic: the same bits on every run on one device, slower. patience: instead of the
+    recipe's. checkpoint: a file (.safetensors), kept every `keep` steps, that the same call goes on from after a kill
+    to the same weights. start: weights to begin from, with the normalisation in their card. rate: factor on the
+    recipe's learning rate. absent: zones that no sample need have.
     """
 
     precision: str = "float32"
@@ -69,7 +69,7 @@ def fit(
     steps: int | None = None,
     validation: Sequence[Sample] | None = None,
     forget: float = 0.15,
-    validations: int = 20,
+    validations: int | None = None,
     threads: int | None = None,
     progress: bool = True,
     **options,
@@ -78,7 +78,8 @@ def fit(
 
     Patches are cut on the fly, as `patches.batches` says: no patch is ever written. Each optional input is left out
     with probability `forget`, and all of them together as often, so that the network can do without. steps: batches,
-    or as many as the recipe's epochs ask for. validation: other scenes, or None to watch the same ones. The same seed,
+    or as many as the recipe's epochs ask for. validation: other scenes, or None to watch the same ones, `validations`
+    times (or as often as the recipe says). The same seed,
     samples and thread count give the same weights on one machine. options: see `Options`.
 
     ValueError: the system learns nothing, a sample is not what it takes, a zone is in none of them (name it in
@@ -102,7 +103,12 @@ def fit(
     area = sum(int(np.prod(sample.truth.shape)) for sample in samples)
     steps = steps or max(1, round(recipe.epochs * area / recipe.patch**2 / recipe.batch / asked.devices))
     told = {"system": system.name, "inputs": system.inputs, "seed": seed, "steps": steps, "forget": forget}
-    told |= {"validations": validations, "mean": mean, "std": std, "samples": [sample.name for sample in samples]}
+    told |= {
+        "validations": validations or recipe.validations,
+        "mean": mean,
+        "std": std,
+        "samples": [sample.name for sample in samples],
+    }
     told |= {"rate": asked.rate, "precision": asked.precision, "validation": [s.name for s in validation or ()]}
     with _machine(threads, asked) as fabric:
         run = functools.partial(_run, system, samples, validation, told, asked, progress)
@@ -154,6 +160,7 @@ def _run(
 ) -> tuple[dict[str, np.ndarray], list[dict]]:
     """Best state and history of a training, on this process's device."""
     recipe, steps, seeds = system.recipe, told["steps"], (told["seed"], fabric.global_rank)
+    patience = recipe.patience if asked.patience is None else asked.patience
     torch.manual_seed(told["seed"])
     network = _started(system, asked.start).to(memory_format=torch.channels_last)
     optimiser = recipe.optimiser(network.parameters())
@@ -201,7 +208,7 @@ def _run(
             memory.step = step + 1
             if asked.checkpoint is not None and whole and (memory.step % asked.keep < recipe.accumulate):
                 checkpoints.write(asked.checkpoint, told, memory, network, optimiser, fabric)
-            if asked.patience is not None and memory.since > asked.patience:
+            if patience is not None and memory.since > patience:
                 break
     return {
         name: value.numpy() for name, value in memory.best.items()

@@ -27,7 +27,9 @@ class Recipe:
     optimiser: takes the parameters. schedule: factor on the learning rate from the share of the training done and
     the validation losses so far (None: constant). symmetries: which of `networks.symmetry` are drawn from. clip: most
     that the norm of all gradients may be. accumulate: batches whose gradients make one step. augment: what a cut is put
-    through after that, steps of `augment` with their probability.
+    through after that, steps of `augment` with their probability. validations: how often it is validated, as many times
+    as it has epochs where the paper counts its patience in them. patience: validations in a row that may bring nothing
+    better before it stops (None: it goes on to the end).
     """
 
     patch: int = 256
@@ -39,6 +41,8 @@ class Recipe:
     clip: float | None = None
     accumulate: int = 1
     augment: augmentation.Steps = ()
+    validations: int = 20
+    patience: int | None = None
 
 
 @dataclasses.dataclass(frozen=True)

@@ -64,6 +64,7 @@ _MOHAJERANI = functools.partial(
         epochs=100,
         optimiser=functools.partial(Adam, lr=1e-3),
         schedule=functools.partial(recipes.plateau, patience=5, factor=0.5),
+        validations=100,
     ),
     mean=(0.0,),
     std=(1.0,),

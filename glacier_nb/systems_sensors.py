@@ -31,6 +31,8 @@ _maslov2023 = functools.partial(
         epochs=2000,  # at most 1000 of their epochs, which go twice through the area
         optimiser=_ADAM,
         schedule=functools.partial(recipes.plateau, patience=10, factor=0.1, warm=1 / 1000),
+        validations=1000,
+        patience=31,
         symmetries=tuple(range(8)),
         augment=_SCALED,
     ),
