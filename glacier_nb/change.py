@@ -73,8 +73,10 @@ def area(
     found = np.flatnonzero(
         np.full(len(dates), True) if since is None else dates.floor("D") == pd.Timestamp(since).floor("D")
     )
+    if not len(dates):
+        raise ValueError("no outlines: give those of two dates or more, or seen of the dates that found no ice")
     if not len(found):
-        raise ValueError(f"since={since}: the outlines' dates are {', '.join(str(date) for date in dates) or 'none'}")
+        raise ValueError(f"since={since}: the outlines' dates are {', '.join(map(str, dates))}")
     base = int(found[0])
     ids = pd.Index(sorted(set(frame.rgi_id) | set([] if divides is None else divides.rgi_id)), name="rgi_id")
     at = ids.get_indexer(frame.rgi_id), dates.get_indexer(frame.time)

@@ -76,7 +76,8 @@ def positions(
     method_error_m, note; on the ground, whatever the map's scale. uncertainty_m, one standard deviation of a single
     position: `pixel` (m; default column pixel_m) per point, alike over ten pixels, with `georeferencing` (m; default
     half a pixel) and what bridged gaps, missed lines, places between lines or several crossings may hide.
-    Raises ValueError for degrees, an unknown method, or why no glacier can be measured; one of many has it in `note`.
+    Raises ValueError for degrees, an unknown method, a front without a date, or why no glacier can be measured; one of
+    many has it in `note`.
     """
     row, fronts, order, readings, gated = _measure(fronts, method, box, centreline, width, upglacier, pixel, spacing)
     table = fronts[["rgi_id", "time"]].join(pd.DataFrame(readings, columns=Reading._fields))
@@ -187,6 +188,13 @@ def _measure(fronts, method, box, centreline, width, upglacier, pixel, spacing):
         raise ValueError(f"method={method!r}: one of {', '.join(row.name for row in METHODS)}")
     if missing := {"rgi_id", "time"} - set(fronts.columns):
         raise ValueError(f"fronts lack {sorted(missing)}: add them with fronts.assign(...)")
+    undated = fronts["time"].isna().to_numpy()
+    if undated.any():
+        where, rgi_id = fronts.index[undated][0], fronts["rgi_id"].to_numpy()[undated][0]
+        raise ValueError(
+            f"{undated.sum()} of {len(fronts)} fronts have no date, the first in row {where}, of {rgi_id}: set their"
+            " column time, or leave them out, fronts.dropna(subset='time')"
+        )
     metres(fronts)
     fronts = fronts.sort_values("time", kind="stable").reset_index(drop=True)
     boxes, lines, heads = (_by_glacier(thing, fronts.crs) for thing in (box, centreline, upglacier))

@@ -324,11 +324,15 @@ def test_trend_of_a_steady_loss():
 
 
 def test_bad_input_is_refused_in_one_line():
+    blank = change.area(DRAWN.iloc[:0], DRAWN, view((2000, block(0, 0, 1, 1)), (2005, block(0, 0, 1, 1))))
+    assert len(blank) and (blank.area_m2 == 0).any()  # two dates looked and saw no ice: that is a number
     for call, why in (
         (lambda: change.area(DRAWN.to_crs(4326)), "EPSG:32633"),
         (lambda: change.area(DRAWN.drop(columns="time")), "time"),
         (lambda: change.area(DRAWN.assign(time=pd.NaT)), "without a date"),
         (lambda: change.area(DRAWN, since="1999-01-01"), "since=1999-01-01: the outlines' dates are 2000-08-30"),
+        (lambda: change.area(DRAWN.iloc[:0]), "no outlines: give those of two dates"),
+        (lambda: change.area(DRAWN.iloc[:0], since="1999-01-01"), "no outlines"),
         (lambda: change.area(DRAWN, seen=view((2000, block(0, 0, 1, 1)))), "seen has no row for 2005-08-30"),
     ):
         with pytest.raises(ValueError, match=why) as error:

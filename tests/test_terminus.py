@@ -263,7 +263,10 @@ def test_metres_on_the_ground_in_polar_stereographic():
 
 def test_bad_input_is_refused_in_one_line():
     lines = frame([front(0), front(100)])
+    undated = lines.assign(time=[lines.time[0], pd.NaT])
     for call, why in (
+        (lambda: terminus.positions(undated, box=box()), "1 of 2 fronts have no date, the first in row 1, of a: set"),
+        (lambda: terminus.across(undated, centreline=flow(), width=500.0), r"fronts\.dropna\(subset='time'\)"),
         (lambda: terminus.positions(lines, "oxbow"), "one of box, curvilinear box, variable box, centreline"),
         (lambda: terminus.positions(lines.to_crs(4326), "centreline", centreline=flow()), "EPSG:326"),
         (lambda: terminus.positions(lines.drop(columns="rgi_id")), "rgi_id"),
