@@ -193,7 +193,10 @@ def out_of_fold(
 def calibrate(path: str | os.PathLike, validation: Sequence[Sample], system: str | System | None = None) -> float:
     """The temperature of weights, found on scenes they did not learn from and written into their card.
 
-    Of the probability of ice, for `uncertainty.temper`. ValueError: a scene is among those the card says were learnt.
+    Of the probability of ice, for `uncertainty.temper` (Guo et al. 2017). The card's keys: temperature,
+    temperature_from (names of the scenes), and on all their known pixels, as the weights give it and tempered,
+    ece_before, ece_after (`uncertainty.ece`), reliability_before, reliability_after (`uncertainty.reliability`: a list
+    for each column, null in an empty bin). ValueError: a scene is among those the card says were learnt.
     """
     row = trained.find(path)
     if learnt := sorted({sample.name for sample in validation} & set(row.card.get("samples", ()))):
@@ -206,7 +209,12 @@ def calibrate(path: str | os.PathLike, validation: Sequence[Sample], system: str
         seen, found = scores.known(sample, found), found.sum(axis=0).clip(0, 1)
         chance.append(found[seen])
         true.append(np.isin(np.asarray(sample.truth)[seen], ice))
-    warmth = uncertainty.temperature(np.concatenate(chance), np.concatenate(true))
+    chance, true = np.concatenate(chance), np.concatenate(true)
+    warmth = uncertainty.temperature(chance, true)
     told = {"temperature": warmth, "temperature_from": [sample.name for sample in validation]}
+    for side, found in {"before": chance, "after": uncertainty.temper(chance, warmth)}.items():
+        table = uncertainty.reliability(found, true).round(6).astype(object)
+        told[f"ece_{side}"] = uncertainty.ece(found, true)
+        told[f"reliability_{side}"] = table.where(table.notna(), None).to_dict("list")
     provenance.write(pathlib.Path(path).with_suffix(".json"), {**row.card, **told})
     return warmth

@@ -206,6 +206,30 @@ def test_temperature_is_found_on_validation_alone_and_kept(found, tmp_path):
     assert loss[1] == min(loss)
 
 
+@pytest.mark.parametrize("sure", [1.0, 2.5])
+def test_the_card_says_how_well_calibrated_it_was_and_is(sure, found, tmp_path, monkeypatch):
+    """Drawn probabilities that hold as often as they say, then stretched by `sure` in their logit."""
+    rng = np.random.default_rng(3)
+    chance = rng.beta(0.7, 0.7, (300, 300))
+    truth = (rng.random(chance.shape) < chance).astype("uint8")
+    truth[:9] = UNSEEN
+    drawn = Sample("drawn", SCENES[3].features, truth)
+    told = uncertainty.temper(chance, 1 / sure)
+    monkeypatch.setattr(scores, "chances", lambda *_: np.stack([1 - told, told, np.zeros_like(told)]))
+    path = train.save(found, tmp_path / "small.safetensors")
+    assert train.calibrate(path, [drawn], SYSTEM) == pytest.approx(sure, rel=0.03)
+    card = json.loads(path.with_suffix(".json").read_text())
+    # 15 bins of n / 15 pixels: a calibrated map has an ECE of about sqrt(2 / pi) sqrt(15 p (1 - p) / n), 0.005 here
+    assert card["ece_after"] < 0.01 and card["ece_after"] <= card["ece_before"] + 0.002
+    assert (card["ece_before"] > 5 * card["ece_after"]) == (sure > 1)
+    for side in ("before", "after"):
+        table = card[f"reliability_{side}"]
+        n, confidence, frequency = (np.array(table[name], float) for name in ("n", "confidence", "frequency"))
+        assert len(n) == 15 and n.sum() == 291 * 300
+        off = np.abs(confidence - frequency)
+        assert np.nansum(n * off) / n.sum() == pytest.approx(card[f"ece_{side}"], abs=1e-5)  # rounded to 1e-6
+
+
 def likelihood(chance: np.ndarray, true: np.ndarray) -> float:
     """Mean negative log likelihood."""
     return float(-np.log(np.where(true, chance, 1 - chance).clip(1e-6)).mean())
