@@ -82,8 +82,9 @@ def fit(
     times (or as often as the recipe says). The same seed,
     samples and thread count give the same weights on one machine. options: see `Options`.
 
-    ValueError: the system learns nothing, a sample is not what it takes, a zone is in none of them (name it in
-    `absent` where that is meant), no pixel can be learnt from, or the loss is no number: the patch is named.
+    ValueError: the system learns nothing, its patch is no multiple of the network's stride, a sample is not what it
+    takes, a zone is in none of them (name it in `absent` where that is meant), no pixel can be learnt from, or the loss
+    is no number: the patch is named.
     """
     system, asked = systems.find(system), Options(**options)
     recipe = system.recipe
@@ -91,6 +92,11 @@ def fit(
         raise ValueError(f"{system.name} has nothing to learn: it has no recipe")
     if asked.precision not in PRECISIONS:
         raise ValueError(f"precision {asked.precision!r}: one of {', '.join(PRECISIONS)}")
+    if recipe.patch % (stride := getattr(systems.outline(system), "stride", 1)):
+        raise ValueError(
+            f"{system.name}: a patch of {recipe.patch} pixels is no multiple of {stride}, by which its network divides"
+            f" it: take {-(-recipe.patch // stride) * stride}"
+        )
     for sample in (*samples, *(validation or ())):
         patches.check(system, sample)
     if missing := [zone for zone in patches.absent(system, samples) if zone not in asked.absent]:

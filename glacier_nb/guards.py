@@ -24,6 +24,8 @@ def layers(stack: xr.DataArray, system: System, row: Weights | None) -> tuple[xr
     LookupError: an input is missing. ValueError: wrong dimensions, unnamed channels of another number, weights of
     another system or of other channels, a unit that is not the feature's, a pixel of another size than the training's.
     """
+    if not isinstance(stack, xr.DataArray):
+        raise ValueError(f"features are a bare {type(stack).__name__}: give one date of features.stack(...)")
     if stack.dims != ("feature", "y", "x"):
         raise ValueError(f"features have dims {stack.dims}, not (feature, y, x): give one date of features.stack(...)")
     if row is not None and row.system not in ("", system.name):

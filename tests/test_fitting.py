@@ -15,7 +15,7 @@ import safetensors
 import torch
 from test_train import SCENES, SYSTEM, accuracy, scene
 
-from glacier_nb import fitting, losses, patches, scores, train
+from glacier_nb import fitting, losses, patches, recipes, scores, systems, train
 from glacier_nb.labels import UNSEEN
 
 WET = dataclasses.replace(
@@ -66,6 +66,29 @@ def test_it_stops_early_where_nothing_gets_better(monkeypatch):
     monkeypatch.setattr(fitting, "_watched", lambda *_: {"validation": next(scores), "iou": None})
     found = fitting.fit(SYSTEM, SCENES[:1], steps=6, validations=6, threads=1, progress=False, patience=2)
     assert [row["validation"] for row in found.history] == [3.0, 1.0, 2.0, 2.0, 2.0]
+
+
+def test_a_recipe_tells_how_often_it_is_watched_and_when_it_stops(monkeypatch):
+    """Patience of a paper counts epochs: with a validation each, a rate falls after so many of them and no more."""
+    rates, scores = [], iter([3.0, 1.0, *[2.0] * 20])
+    monkeypatch.setattr(fitting, "_watched", lambda *_: {"validation": next(scores), "iou": None})
+
+    def schedule(done, losses):
+        rates.append(recipes.plateau(done, losses, patience=2, factor=0.1))
+        return rates[-1]
+
+    recipe = dataclasses.replace(SYSTEM.recipe, schedule=schedule, validations=12, patience=3)
+    found = fitting.fit(dataclasses.replace(SYSTEM, recipe=recipe), SCENES[:1], steps=12, threads=1, progress=False)
+    assert [row["validation"] for row in found.history] == [3.0, 1.0, 2.0, 2.0, 2.0, 2.0]
+    assert rates == pytest.approx([1, 1, 1, 1, 0.1, 0.1])
+
+
+@pytest.mark.parametrize(("name", "patch", "instead"), [("rajat2022", 20, 32), ("diaconu2023", 40, 64)])
+def test_a_patch_that_the_network_cannot_divide_is_refused(name, patch, instead):
+    row = systems.find(name)
+    row = dataclasses.replace(row, recipe=dataclasses.replace(row.recipe, patch=patch))
+    with pytest.raises(ValueError, match=f"a patch of {patch} pixels is no multiple of .* take {instead}$"):
+        fitting.fit(row, SCENES[:1])
 
 
 def test_a_loss_that_is_no_number_names_the_patch():

@@ -232,6 +232,8 @@ def test_misuse_is_named(trained):
         predict.zones(layers.isel(feature=[0]).assign_coords(feature=["ndsi"]), "ndsi", trained)
     with pytest.raises(ValueError, match=r"features have dims \('time', 'feature', 'y', 'x'\)"):
         predict.zones(layers.expand_dims("time"), SYSTEM, trained)
+    with pytest.raises(ValueError, match="features are a bare ndarray: give one date"):
+        predict.zones(layers.values, SYSTEM, trained)
 
 
 def test_ndsi_on_khumbu_misses_the_debris_covered_tongue(data):
