@@ -7,6 +7,7 @@ import importlib
 import math
 import os
 import pathlib
+import sys
 import types
 from collections.abc import Iterator
 
@@ -93,6 +94,39 @@ def client(
             if where == "gateway":
                 session.wait_for_workers(1, timeout=10 * timeout)
             yield session
+
+
+def held(where: str = "", **options) -> distributed.Client:
+    """As `client`, for the cells of a notebook: open until `release`, the next call, or a cell that fails.
+
+    So that no cluster of a gateway outlives an error unseen. Outside of IPython only the first two end it.
+    """
+    release()
+    session = _opened.enter_context(client(where, **options))
+    if (shell := _shell()) is not None:
+        shell.events.register("post_run_cell", _looked)
+        _opened.callback(shell.events.unregister, "post_run_cell", _looked)
+    return session
+
+
+def release() -> None:
+    """Close what `held` opened, if anything."""
+    _opened.close()
+
+
+_opened = contextlib.ExitStack()
+
+
+def _shell():
+    """The IPython that runs this, or None."""
+    return sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
+
+
+def _looked(result) -> None:
+    """After each cell: one that failed ends the cluster."""
+    if not result.success:
+        release()
+        print("The cluster was closed after this error: go on from the cell that opens it.")
 
 
 def _local(workers: int, threads: int, memory: str | None, **options) -> distributed.LocalCluster:

@@ -56,6 +56,28 @@ def test_how_a_worker_keeps_memory_is_not_what_starts_next_is_told(monkeypatch):
         assert {key: os.environ[key] for key in kept if key in os.environ} == {"MALLOC_TRIM_THRESHOLD_": "1234567"}
 
 
+def test_a_cluster_held_by_a_notebook_ends_with_the_cell_that_fails(scheduler, capsys):
+    """Or with the next that is asked for, or when it is released; what IPython calls after each cell is taken back."""
+    from IPython.core.interactiveshell import InteractiveShell
+
+    shell = InteractiveShell.instance()
+    try:
+        shell.run_cell(f"from glacier_nb import cluster\nsession = cluster.held({scheduler.scheduler_address!r})")
+        first = shell.user_ns["session"]
+        shell.run_cell("1 + 1")
+        assert first.status == "running"
+        shell.run_cell(f"session = cluster.held({scheduler.scheduler_address!r})")
+        session = shell.user_ns["session"]
+        assert first.status == "closed" and session.status == "running"
+        shell.run_cell("1 / 0")
+        assert session.status == "closed" and "go on from the cell that opens it" in capsys.readouterr().out
+        assert not [call for call in shell.events.callbacks["post_run_cell"] if call.__name__ == "_looked"]
+        shell.run_cell(f"session = cluster.held({scheduler.scheduler_address!r})\ncluster.release()")
+        assert shell.user_ns["session"].status == "closed"
+    finally:
+        InteractiveShell.clear_instance()
+
+
 def test_an_address_is_joined_and_left_running(scheduler):
     for _ in range(2):
         with cluster.client(scheduler.scheduler_address) as session:
