@@ -148,7 +148,8 @@ def longest(outlines: gpd.GeoDataFrame, elevation: xr.DataArray, progress: bool 
     """The longest line along the ice of each glacier, up-glacier end first, on the map of `elevation`; None if unseen.
 
     From each high point of the outline to the lowest point inside, the cheapest path whose cost rises towards the
-    edge and uphill (the idea of Kienholz et al. 2014, doi:10.5194/tc-8-503-2014); the longest of these paths.
+    edge and uphill (the idea of Kienholz et al. 2014, doi:10.5194/tc-8-503-2014); the longest of these paths. Of an
+    outline in parts, or in parts on the pixels of `elevation`, in the largest.
     """
     here = outlines.to_crs(str(elevation.odc.geobox.crs))
     shapes = tqdm(here.geometry, "centrelines", delay=2, leave=False, disable=not progress)
@@ -167,7 +168,9 @@ def _centreline(shape: shapely.Geometry | None, elevation: xr.DataArray) -> shap
         return None
     inside = rasterize([body], near.shape, transform=near.odc.geobox.transform).astype(bool)
     z = np.where(inside, near.to_numpy(), np.nan)
-    inside &= np.isfinite(z)
+    bodies = ndimage.label(inside & np.isfinite(z), np.ones((3, 3)))[0]  # a neck under a pixel cuts the path
+    inside = bodies == np.bincount(bodies.ravel(), minlength=2)[1:].argmax() + 1
+    z[~inside] = np.nan
     if inside.sum() < 2:
         return None
     foot = np.unravel_index(np.nanargmin(np.where(inside, z, np.nan)), z.shape)

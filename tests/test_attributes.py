@@ -50,6 +50,21 @@ def test_the_longest_line_runs_down_the_middle():
     assert np.abs(shapely.get_coordinates(middle)[:, 0] - 502_010).max() < 500
 
 
+def test_a_neck_under_a_pixel_parts_the_line_not_the_glacier():
+    """Two basins that a neck of 2 m joins are one shape, but no path of 20 m pixels leads from one to the other."""
+    below, above = (
+        shapely.box(501_010, 5_001_010, 503_010, 5_003_310),
+        shapely.box(501_510, 5_004_010, 502_510, 5_005_010),
+    )
+    neck = shapely.box(502_001, 5_003_000, 502_003, 5_004_500)
+    joined, lower = BOX.assign(geometry=[shapely.union_all([below, neck, above])]), BOX.assign(geometry=[below])
+    assert joined.geom_type.item() == "Polygon"
+    line, alone = (attributes.longest(one, plane(12.0, 180)).iloc[0] for one in (joined, lower))
+    assert line.length == pytest.approx(alone.length, rel=0.01) and line.bounds[3] < 5_003_320
+    found = attributes.attributes(joined, plane(12.0, 180)).iloc[0]
+    assert found.zmax_m - found.zmin_m > 700  # of all of it: 4 km at 12 degrees
+
+
 def test_thinning_stands_beside_each_glacier_and_the_region_weighs_it_by_area():
     """A metre a year in the west, three in the east: shares of pixels count, ice of any date; no DEM, no number."""
     rate = xr.where(plane(0.0, 0).x < 502_000, -1.0, -3.0) * xr.ones_like(plane(0.0, 0))
