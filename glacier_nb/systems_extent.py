@@ -23,6 +23,8 @@ FILLED = (*TIDY, (clean.holes, {"max_area": 10_000.0}))
 EIGHT = tuple(range(8))
 BCE = ((losses.binary_cross_entropy, 1.0, {}),)
 RANDOM = "weights start at random, but for an encoder that systems.pretrained knows and a run asks for"
+OURS = "batch, length of training and augmentation are plain choices"
+SADI = "the formula of sadi is ours"
 ABLATION = "the paper's labels hold the ablation zone alone, the zone glacier here is what the labels given to it hold"
 
 XIE = (
@@ -42,7 +44,7 @@ _xie2021 = functools.partial(
     zones=GLACIER,
     loss=BCE,
     recipe=_xie_recipe,
-    departs=f"no code: patch, loss, optimiser and length of training are plain choices; {RANDOM}; {ABLATION}",
+    departs=f"no code: the size of each network, patch, loss, optimiser, {OURS}; {SADI}; {RANDOM}; {ABLATION}",
 )
 
 ROWS = (
@@ -86,8 +88,8 @@ ROWS = (
         recipe=_xie_recipe,
         clean=(*FILLED, (clean.lake_termini, {})),
         reads=("ndwi",),
-        departs="no code: the layers are VGG16's, where the authors tuned type, number, filters and depth; loss, patch,"
-        f" optimiser and length of training are plain choices; {ABLATION}",
+        departs="no code: the layers are VGG16's, where the authors tuned type, number, filters and depth; what is"
+        f" small enough to drop or fill, loss, patch, optimiser, {OURS}; {SADI}; {ABLATION}",
         reference_parameters=29_451_649,
         scores="IoU 0.841, F1 0.914 (17 inputs); IoU 0.809, F1 0.895 (Landsat and DEM)",
     ),
@@ -137,8 +139,8 @@ ROWS = (
         reads=("ndsi",),
         departs="members and fusion learn at once, the fusion's loss kept from the members, where the paper trains them"
         " one after the other; the vote at the termini needs GlacierNet's own map beside it: predict that, join it to"
-        " the features and let objects.second_opinion (k = 5) decide; the threshold of snow and the way water flows"
-        f" are plain choices; settings as the members'; {RANDOM}; {ABLATION}",
+        " the features and let objects.second_opinion (k = 5) decide; the threshold of snow, the way water flows, what"
+        f" is small enough to drop or fill, loss, patch, optimiser, {OURS}; {SADI}; {RANDOM}; {ABLATION}",
         reference_parameters=29_451_649 + 41_040_897 + 3,
         scores="ablation zone IoU 0.884, F1 0.938; complete outlines IoU 0.862",
     ),
@@ -153,7 +155,7 @@ ROWS = (
         loss=BCE,
         recipe=Recipe(patch=256, batch=8, epochs=100, optimiser=functools.partial(Adam, lr=1e-4), symmetries=EIGHT),
         clean=((crf.dense_crf, {"image": ("red", "green", "blue")}),),
-        departs="no code: which bands, widths, patch, loss, optimiser and the random field's kernels are plain choices",
+        departs=f"no code: which bands, widths, the random field's kernels, patch, loss, optimiser, {OURS}",
         reference_parameters=32_795_713,
         scores="F1 0.898 (0.895 before the random field)",
     ),
@@ -176,7 +178,7 @@ ROWS = (
         ),
         departs="Dice on the chance, not on the released script's argmax, which has no gradient; symmetries drawn, not"
         " written beforehand; 62 epochs, five cycles of the schedule, are a plain choice; minimum and maximum per"
-        " window and band",
+        " window and band; windows overlap and blend, where the paper keeps the middle 90 % of each, 26 pixels off",
         mean=(0.0,) * 4,
         std=(1.0,) * 4,
         reference_parameters=25_670_628,
@@ -202,8 +204,8 @@ ROWS = (
             optimiser=functools.partial(AdamW, lr=1e-4, weight_decay=0.01),
             symmetries=EIGHT,
         ),
-        departs="no code: widths as Swin-Unet's, one local-global block behind each pair of Twins blocks, patch, loss"
-        f" and optimiser are plain choices; radar in dB; {RANDOM}",
+        departs="no code: widths as Swin-Unet's, one local-global block behind each pair of Twins blocks, patch, loss,"
+        f" optimiser, {OURS}; radar in dB; {RANDOM}",
         scores="F1 0.843",
     ),
     System(
@@ -227,8 +229,8 @@ ROWS = (
             (objects.beside, {"names": ("debris cover",), "to": ("glacier", "snow")}),
             *FILLED,
         ),
-        departs="layer sizes, patch, optimiser, the coding of aspect (degrees) and the rules on objects are plain"
-        " choices, superpixels stand in for eCognition's segments; rock is the paper's class of"
+        departs="layer sizes, the coding of aspect (degrees), the rules on objects, patch, loss, optimiser,"
+        f" {OURS}; superpixels stand in for eCognition's segments; rock is the paper's class of"
         " non-glacial ground, glacier its clean ice",
         reference_parameters=247_623,
         scores="F1 0.892 to 0.937",

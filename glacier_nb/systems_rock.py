@@ -10,6 +10,7 @@ from glacier_nb.networks.smp import Smp
 from glacier_nb.recipes import Recipe, System
 
 ROCK_GLACIER = ("rock", "rock glacier")
+OURS = "batch, length of training and augmentation are plain choices"
 BCE = ((losses.binary_cross_entropy, 1.0, {}),)
 
 _deeplab = functools.partial(
@@ -28,8 +29,8 @@ _deeplab = functools.partial(
         schedule=recipes.polynomial,
         symmetries=tuple(range(8)),
     ),
-    departs="patch, loss, optimiser and length of training are plain choices, DeepLab's own; its decoder is smp's; the"
-    " encoder starts from random weights unless a run asks for pretrained ones",
+    departs=f"patch, loss and optimiser are DeepLab's, {OURS}; its decoder is smp's; the encoder starts from random"
+    " weights unless a run asks for pretrained ones",
     reference_parameters=43_459_289,
 )
 
@@ -58,8 +59,8 @@ ROWS = (
             (clean.specks, {"min_area": 10_000.0, "names": ("rock glacier",)}),
             (clean.enclosed, {"names": ("rock glacier",), "max_area": 10_000.0}),
         ),
-        departs="layer sizes, patch, loss, optimiser, the kind of curvature and the rules on objects are plain choices,"
-        " superpixels stand in for eCognition's segments",
+        departs="layer sizes, the kind of curvature, the rules on objects, patch, loss, optimiser,"
+        f" {OURS}; superpixels stand in for eCognition's segments",
         reference_parameters=243_969,
         scores="user's accuracy 63.9 to 68.9 %, producer's 75.0 to 75.4 %; 108 of 120 mapped",
     ),

@@ -376,6 +376,9 @@ def test_schedules_follow_their_papers():
     assert [1e-3 * cobra(epoch / 500, []) for epoch in (0, 10, 500)] == pytest.approx([1e-7, 1e-3, 4e-5])
     assert [amd(epoch / 300, []) for epoch in (0, 1.5, 100.5)] == pytest.approx([1, 0.99, 0.99**100])
     assert plus(0.5, []) == pytest.approx((1 - 65 / 150) ** 0.9)
+    for name, patience in {"caffe_zones": 30, "caffe_fronts": 30, "zhang2021": 4, "autoterm": 4}.items():
+        recipe = systems.find(name).recipe  # a patience of so many epochs, each validated once
+        assert (recipe.patience, recipe.validations) == (patience, recipe.epochs)
     caffe = systems.find("caffe_zones").recipe
     rates = [2e-4 * caffe.schedule(done, []) for done in (0, 0.5, 0.999999)]
     assert rates == pytest.approx([4e-5, 2e-4, 4e-5], rel=1e-3)
