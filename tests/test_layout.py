@@ -93,8 +93,8 @@ def test_names_can_be_guessed():
 
 @pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(PACKAGE)))
 def test_modules_stay_small_and_told(path):
-    text = path.read_text()
-    assert text.count("\n") <= 300, f"{path.name} has {text.count(chr(10))} lines: find its seam"
+    text, most = path.read_text(), 249 if room(path) == "networks" else 300
+    assert text.count("\n") <= most, f"{path.name} has {text.count(chr(10))} lines, more than {most}: find its seam"
     tree = ast.parse(text)
     assert ast.get_docstring(tree), f"{path.name} needs a docstring"
     public = [node for node in tree.body if isinstance(node, ast.FunctionDef | ast.ClassDef) and node.name[0] != "_"]

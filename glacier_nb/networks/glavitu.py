@@ -174,9 +174,8 @@ class _UNet(nn.Module):
         self.lifts, self.up = nn.ModuleList(), nn.ModuleList()
         for deep, width in zip(widths[:0:-1], widths[-2::-1], strict=True):
             conv = nn.Conv2d(deep, width, 2, bias=False)
-            self.lifts.append(
-                nn.Sequential(nn.Upsample(scale_factor=2), nn.ZeroPad2d((0, 1, 0, 1)), conv, _norm(width))
-            )
+            lift = (nn.Upsample(scale_factor=2), nn.ZeroPad2d((0, 1, 0, 1)), conv, _norm(width))
+            self.lifts.append(nn.Sequential(*lift))
             self.up.append(_Residual(2 * width, width, slope))
         self.output = _Dense(widths[0], inner)
 
