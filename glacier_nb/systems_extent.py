@@ -15,6 +15,7 @@ from glacier_nb.networks.segnet import SegNet
 from glacier_nb.networks.smp import Smp
 from glacier_nb.networks.threshold import BandRatio, Threshold
 from glacier_nb.networks.tian2022 import GatedUNet
+from glacier_nb.networks.unet import UNet
 from glacier_nb.recipes import Recipe, System
 
 GLACIER = ("rock", "glacier")
@@ -46,6 +47,56 @@ _xie2021 = functools.partial(
     recipe=_xie_recipe,
     departs=f"no code: the size of each network, patch, loss, optimiser, {OURS}; {SADI}; {RANDOM}; {ABLATION}",
 )
+
+_tian2022 = functools.partial(
+    System,
+    citation="Tian et al. 2022, doi:10.1080/17538947.2022.2036834",
+    task="extent",
+    inputs=("coastal", "blue", "green", "red", "nir", "swir16", "swir22", "elevation"),
+    finish=recipes.two_zones,
+    zones=GLACIER,
+    loss=BCE,
+    recipe=Recipe(patch=256, batch=8, epochs=100, optimiser=functools.partial(Adam, lr=1e-4), symmetries=EIGHT),
+)
+_chu2022 = functools.partial(
+    System,
+    citation="Chu et al. 2022, doi:10.5194/tc-16-4273-2022",
+    task="extent",
+    inputs=("blue", "green", "red", "nir"),  # Gaofen-6, pan-sharpened to 2 m
+    finish=recipes.two_zones,
+    zones=GLACIER,
+    loss=((losses.foreground_dice, 0.5, {}), (losses.binary_cross_entropy, 0.5, {})),
+    recipe=Recipe(
+        patch=1024,
+        batch=10,
+        epochs=62,
+        optimiser=functools.partial(AdamW, lr=1e-4, weight_decay=1e-3),
+        schedule=functools.partial(recipes.restarts, ends=(2 / 62, 6 / 62, 14 / 62, 30 / 62, 1.0), floor=0.01),
+        symmetries=(0, 1, 2, 3, 4, 6),
+    ),
+    mean=(0.0,) * 4,
+    std=(1.0,) * 4,
+    views=(0, 1, 2, 3, 4, 6),
+)
+_peng2023 = functools.partial(
+    System,
+    citation="Peng et al. 2023: Swin-Unet with Twins on the Qilian mountains, by the review of Diaconu et al.",
+    task="extent",
+    inputs=("red", "green", "blue", "nir", "swir16", "ndvi", "ndwi", "ndsi", "vv_db", "vh_db", "elevation"),
+    finish=recipes.exclusive_zones,
+    zones=GLACIER,
+    loss=((losses.dice, 1.0, {}), (losses.cross_entropy, 1.0, {})),
+    recipe=Recipe(
+        patch=224,
+        batch=24,
+        epochs=150,
+        optimiser=functools.partial(AdamW, lr=1e-4, weight_decay=0.01),
+        symmetries=EIGHT,
+    ),
+)
+_resnet34 = functools.partial(Smp, terms={"zones": 1}, architecture="DeepLabV3Plus", encoder="resnet34")
+_resnet18 = functools.partial(Smp, terms={"zones": 1}, encoder="resnet18")
+_AS_CHU = "recipe and views were not read: chu2022's, and departs as it does; layers are smp's, weights start at random"
 
 ROWS = (
     System(
@@ -144,69 +195,57 @@ ROWS = (
         reference_parameters=29_451_649 + 41_040_897 + 3,
         scores="ablation zone IoU 0.884, F1 0.938; complete outlines IoU 0.862",
     ),
-    System(
+    _tian2022(
         name="tian2022",
-        citation="Tian et al. 2022, doi:10.1080/17538947.2022.2036834",
-        task="extent",
-        inputs=("coastal", "blue", "green", "red", "nir", "swir16", "swir22", "elevation"),
         network=functools.partial(GatedUNet, terms={"zones": 1}, norm=True, up="transposed"),
-        finish=recipes.two_zones,
-        zones=GLACIER,
-        loss=BCE,
-        recipe=Recipe(patch=256, batch=8, epochs=100, optimiser=functools.partial(Adam, lr=1e-4), symmetries=EIGHT),
         clean=((crf.dense_crf, {"image": ("red", "green", "blue")}),),
         departs=f"no code: which bands, widths, the random field's kernels, patch, loss, optimiser, {OURS}",
         reference_parameters=32_795_713,
         scores="F1 0.898 (0.895 before the random field)",
     ),
-    System(
+    _tian2022(
+        name="tian2022_unet",
+        network=functools.partial(UNet, terms={"zones": 1}, norm=True, up="transposed"),
+        departs="as tian2022, but for the random field, which it has not",
+        reference_parameters=31_046_401,
+        scores="F1 0.889",
+    ),
+    _chu2022(
         name="chu2022",
-        citation="Chu et al. 2022, doi:10.5194/tc-16-4273-2022",
-        task="extent",
-        inputs=("blue", "green", "red", "nir"),  # Gaofen-6, pan-sharpened to 2 m
         network=functools.partial(Stretched, network=AttentionDeepLab),
-        finish=recipes.two_zones,
-        zones=GLACIER,
-        loss=((losses.foreground_dice, 0.5, {}), (losses.binary_cross_entropy, 0.5, {})),
-        recipe=Recipe(
-            patch=1024,
-            batch=10,
-            epochs=62,
-            optimiser=functools.partial(AdamW, lr=1e-4, weight_decay=1e-3),
-            schedule=functools.partial(recipes.restarts, ends=(2 / 62, 6 / 62, 14 / 62, 30 / 62, 1.0), floor=0.01),
-            symmetries=(0, 1, 2, 3, 4, 6),
-        ),
         departs="Dice on the chance, not on the released script's argmax, which has no gradient; symmetries drawn, not"
         " written beforehand; 62 epochs, five cycles of the schedule, are a plain choice; minimum and maximum per"
         " window and band; windows overlap and blend, where the paper keeps the middle 90 % of each, 26 pixels off",
-        mean=(0.0,) * 4,
-        std=(1.0,) * 4,
         reference_parameters=25_670_628,
-        views=(0, 1, 2, 3, 4, 6),
         scores="F1 0.985",
     ),
-    System(
+    _chu2022(
+        name="chu2022_deeplabv3plus",
+        network=functools.partial(Stretched, network=_resnet34),
+        departs=f"{_AS_CHU}; which encoder was not read: ResNet34, as chu2022's is like",
+        reference_parameters=22_440_593,
+        scores="F1 0.983",
+    ),
+    _chu2022(
+        name="chu2022_unet_resnet18",
+        network=functools.partial(Stretched, network=_resnet18),
+        departs=_AS_CHU,
+        reference_parameters=14_331_345,
+        scores="F1 0.978",
+    ),
+    _peng2023(
         name="peng2023",
-        citation="Peng et al. 2023: Swin-Unet with Twins on the Qilian mountains, by the review of Diaconu et al.",
-        task="extent",
-        inputs=(
-            *("red", "green", "blue", "nir", "swir16", "ndvi", "ndwi", "ndsi"),
-            *("vv_db", "vh_db", "elevation"),
-        ),
         network=later("peng2023.SwinTwins"),
-        finish=recipes.exclusive_zones,
-        zones=GLACIER,
-        loss=((losses.dice, 1.0, {}), (losses.cross_entropy, 1.0, {})),
-        recipe=Recipe(
-            patch=224,
-            batch=24,
-            epochs=150,
-            optimiser=functools.partial(AdamW, lr=1e-4, weight_decay=0.01),
-            symmetries=EIGHT,
-        ),
         departs="no code: widths as Swin-Unet's, one local-global block behind each pair of Twins blocks, patch, loss,"
         f" optimiser, {OURS}; radar in dB; {RANDOM}",
         scores="F1 0.843",
+    ),
+    _peng2023(
+        name="peng2023_swin_unet",
+        network=later("swin_unet.SwinUnet"),
+        departs="as peng2023; the network is that of Swin-Unet's released code",
+        reference_parameters=27_180_516,
+        scores="F1 0.829",
     ),
     System(
         name="thomas2023",
