@@ -56,7 +56,7 @@ def weights(system: System, asked: str | Weights | Sequence[str | Weights] | Non
         row = trained.default(system.name)
         return () if row is None else (row,)
     several = isinstance(asked, Sequence) and not isinstance(asked, str)
-    return tuple(trained.find(one) for one in (asked if several else [asked]))
+    return tuple(trained.find(one, system.name) for one in (asked if several else [asked]))
 
 
 def job(

@@ -82,9 +82,10 @@ def zones(
     client (see `cluster.client`), or None to run here. window, halo: pixels; the halo follows from the network's
     receptive radius, an eighth of the window at most. batch: windows at a time; halved where memory runs out. clean:
     apply the system's cleaning, which sees whole bodies of ice (default: yes, but not to what is streamed to disk).
-    options: see `Options`. attrs: system, weights, weights_sha256, window, halo, missing (inputs gone without), time
-    and sensor of the features, domain_distance (see `guards.Domain`) with a `warning` where the scene is unlike the
-    training, and seam: the mean difference of neighbouring windows where the network feels further than the halo.
+    options: see `Options`. attrs: system, weights, weights_sha256, weights_licence (where any is told; " | " between
+    several), window, halo, missing (inputs gone without), time and sensor of the features, domain_distance (see
+    `guards.Domain`) with a `warning` where the scene is unlike the training, and seam: the mean difference of
+    neighbouring windows where the network feels further than the halo.
 
     LookupError: an input is missing, or there are no weights. ValueError: wrong dimensions, channel count, unit, pixel
     size or window, or weights of another system. A NaN input is filled with its mean.
@@ -240,6 +241,7 @@ def _work(
     )
     names = (term, "spread") if job.members.several else (term,)
     attrs |= {"members": job.members.count} if job.members.several else {}
+    attrs |= {"weights_licence": " | ".join(row.licence for row in rows)} if any(row.licence for row in rows) else {}
     store = None
     if asked.out is not None:
         if len(names) > 1 and asked.dtype == "zone":

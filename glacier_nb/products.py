@@ -125,7 +125,8 @@ def model(system: str, row: weights.Weights) -> pystac.Item:
         "bands": bands,
         "sci:citation": row.citation or card["citation"],
         **({"sci:doi": doi[1]} if doi else {}),
-        **({"license": row.licence} if re.fullmatch(r"[\w.\-+]+", row.licence) else {}),
+        **({"license": row.licence if re.fullmatch(r"[\w.\-+]+", row.licence) else "other",
+            "description": f"Licence of the weights: {row.licence}"} if row.licence else {}),
     }  # fmt: skip
     names = ("mlm", "file", "sci")
     item = pystac.Item(f"model-{_slug(row.name)}", None, None, made.to_pydatetime(), properties,
@@ -194,10 +195,11 @@ def _models(thing: gpd.GeoDataFrame | xr.DataArray) -> list[pystac.Item]:
         rows = [(name, weights.default(name)) for name in names if name in known]
         return [model(name, row) for name, row in rows if row is not None]
     name = thing.attrs.get("system", "")
-    pairs = zip(*(str(thing.attrs.get(key, "")).split(", ") for key in ("weights", "weights_sha256")), strict=True)
+    told = [str(thing.attrs.get(key, "")).split(", ") for key in ("weights", "weights_sha256")]
+    told.append(thing.attrs.get("weights_licence", " | " * (len(told[0]) - 1)).split(" | "))  # where any is told
     ours = {row.sha256: row.name for row in weights.WEIGHTS}
-    rows = [weights.find(ours[sha256]) if sha256 in ours else weights.Weights(own, name, "", sha256)
-            for own, sha256 in pairs if sha256]  # fmt: skip
+    rows = [weights.find(ours[sha256]) if sha256 in ours else weights.Weights(own, name, "", sha256, licence)
+            for own, sha256, licence in zip(*told, strict=True) if sha256]  # fmt: skip
     return [model(name, row) for row in rows if name in known]
 
 

@@ -1,8 +1,11 @@
 """Where authors publish trained weights that are not fetched by name here: repository, format, licence.
 
-A file fetched from there is given by its path. Its tensors find their places by the map in the network's own file, and
-its sha256 is written into what it maps; no hash is known beforehand. The six files of Mohajerani et al. 2019 are rows
-of `weights.WEIGHTS`, with url and hash.
+A file fetched from there is given by its path, with the system it is for; its tensors find their places by the map in
+the network's own file. The files of these rows could not be fetched for this package, so none has a hash here, and
+nothing tells whether a file is the authors' own. What pins one: `weights.find` takes the sha256 of the file that it is
+given, loading refuses a file that has changed since, and what it maps carries the hash (attribute `weights_sha256`). A
+card beside the file that says {"sha256": ...} (`weights.find`) pins it from one day to the next. The six files of
+Mohajerani et al. 2019 could be fetched: they are rows of `weights.WEIGHTS`, with url and hash.
 """
 
 import dataclasses
@@ -53,3 +56,12 @@ def hint(system: str) -> str:
     """
     row = next((row for row in PUBLISHED if row.system == system), None)
     return f"; its authors publish some at {row.repository} ({row.form}): fetch them and give the path" if row else ""
+
+
+def licence(system: str) -> str:
+    """Licence of the weights that a system's authors publish; "" where nobody publishes any.
+
+    >>> licence("hed_unet_hh_hv")
+    'MIT (code; weights not told)'
+    """
+    return next((row.licence for row in PUBLISHED if row.system == system), "")

@@ -7,16 +7,13 @@ import inspect
 import json
 import os
 import pathlib
-import pickle
 from collections.abc import Callable, Mapping
 
-import h5py
 import numpy as np
 import pooch
-import safetensors.numpy
 import torch
 
-from glacier_nb import published
+from glacier_nb import published, tensors
 from glacier_nb.networks import names as naming
 
 FOLDER = pathlib.Path(__file__).parent / "weights_files"
@@ -131,11 +128,12 @@ WEIGHTS = (
 )
 
 
-def find(name: str | os.PathLike | Weights) -> Weights:
-    """The row of `WEIGHTS` called `name`, or a row for the file at the path `name`.
+def find(name: str | os.PathLike | Weights, system: str = "") -> Weights:
+    """The row of `WEIGHTS` called `name`, or a row for the file at the path `name`, with the file's sha256.
 
     A path is recognised by its sha256 where `WEIGHTS` has it; else described by the card (JSON of the same name)
-    beside it, if there is one. LookupError: no such name. FileNotFoundError: no such file.
+    beside it, if there is one. A file of which neither tells the system is taken for one that the authors of `system`
+    published, and has the licence that `published` knows. LookupError: no such name. FileNotFoundError: no such file.
     """
     if isinstance(name, Weights):
         return name
@@ -155,6 +153,8 @@ def find(name: str | os.PathLike | Weights) -> Weights:
         if row.sha256 == digest:
             return dataclasses.replace(_described(row), file=file)
     row = _described(Weights(path.stem, "", file, ""))
+    if not row.system:
+        row = dataclasses.replace(row, system=system, licence=row.licence or published.licence(system))
     return row if row.sha256 else dataclasses.replace(row, sha256=digest)
 
 
@@ -207,65 +207,6 @@ def local(row: Weights) -> pathlib.Path:
     return path
 
 
-def tensors(path: pathlib.Path) -> dict[str, np.ndarray]:
-    """Arrays by name, as they lie in a safetensors, Keras HDF5 or PyTorch file, told apart by content.
-
-    PyTorch's zip (.pt, .pth, .ckpt) is read by its loader for weights only, which makes tensors, numbers, text and
-    containers and nothing else. ValueError: any other pickle, which could run any code when opened, or other content.
-    """
-    with open(path, "rb") as file:
-        head = file.read(9)
-    # its header's length comes first, whose lowest byte may be that of a pickle
-    if head[8:9] == b"{" and int.from_bytes(head[:8], "little") < path.stat().st_size:
-        return safetensors.numpy.load_file(path)
-    if head.startswith(b"PK\x03\x04"):
-        return _torch(path)
-    if head.startswith(b"\x80"):
-        raise ValueError(_pickled(path))
-    if head.startswith(b"\x89HDF\r\n\x1a\n"):
-        return _keras(path)
-    raise ValueError(f"{path.name} is neither safetensors nor Keras HDF5 nor PyTorch's zip: give one of these")
-
-
-def _pickled(path: pathlib.Path) -> str:
-    """Why a pickle is refused."""
-    return (
-        f"{path.name} is a pickle, which can run code when it is opened, and holds more than weights: never read here;"
-        " ask for safetensors, or convert it where you trust it"
-    )
-
-
-def _torch(path: pathlib.Path) -> dict[str, np.ndarray]:
-    """Name to array of a PyTorch zip: of the state dict in it, however deep a checkpoint keeps it."""
-    try:
-        with open(path, "rb") as file:  # by content, whatever the name says
-            found = torch.load(file, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError) as error:
-        raise ValueError(_pickled(path)) from error
-    while isinstance(found, Mapping) and not all(isinstance(value, torch.Tensor) for value in found.values()):
-        found = next((found[key] for key in ("state_dict", "model_state_dict", "model") if key in found), None)
-    if not found:
-        raise ValueError(f"{path.name} holds no state dict: save network.state_dict() and give that")
-    return {
-        name: (value.float() if value.dtype == torch.bfloat16 else value).numpy(force=True)
-        for name, value in found.items()
-    }
-
-
-def _keras(path: pathlib.Path) -> dict[str, np.ndarray]:
-    """Name to array of a saved Keras model, or of its weights alone."""
-    found = {}
-    with h5py.File(path) as file:
-
-        def collect(name: str, node: h5py.Dataset | h5py.Group) -> None:
-            if isinstance(node, h5py.Dataset):
-                parts = name.split("/")  # group of the layer, then the tensor's name, which repeats it
-                found["/".join(parts[1:] if len(parts) > 2 else parts)] = node[()]
-
-        file.get("model_weights", file).visititems(collect)
-    return found
-
-
 def load(network: torch.nn.Module, row: Weights) -> torch.nn.Module:
     """`network` with the weights of `row`; every tensor of both sides is used exactly once, or ValueError.
 
@@ -277,7 +218,7 @@ def load(network: torch.nn.Module, row: Weights) -> torch.nn.Module:
     Traceback (most recent call last):
     LookupError: no weights called 'no such': one of ...
     """
-    given = tensors(local(row))
+    given = tensors.read(local(row))
     ways = [(row.names, row.layout)]
     if not row.names:
         home = inspect.getmodule(type(network))

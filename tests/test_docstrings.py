@@ -42,8 +42,8 @@ NO_METHODS = {
     "readers", "reads", "records", "regions", "remote", "resources", "rgi", "runs", "samples", "search", "selection",
     "sensors", "serve", "sets", "share", "sheets", "sinks", "sketches", "slabs", "stacks", "stored", "summers", "swipe",
     "synthetic", "systems", "systems_caffe", "systems_change", "systems_extent", "systems_front", "systems_own",
-    "systems_rock", "systems_sensors", "tables", "tour", "train", "trials", "truth", "verification", "walks", "weights",
-    "windows", "workers",
+    "systems_rock", "systems_sensors", "tables", "tensors", "tour", "train", "trials", "truth", "verification", "walks",
+    "weights", "windows", "workers",
 }  # fmt: skip
 """Modules that find, read, keep, draw or run, and rows that cite by a field of their own: no method stands in them."""
 METHODS = [path for path in FILES if path.parent == PACKAGE and path.stem not in NO_METHODS]

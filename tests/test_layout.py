@@ -18,7 +18,7 @@ FLOORS = (
     {"assembly", "change", "charts", "checkpoints", "comparability", "contrast", "crf", "dems", "drainage", "edits",
      "ensembles", "faults", "files", "labels", "layers", "losses_front", "objects", "optical", "pages", "piecewise",
      "published", "radar", "recipes", "records", "scaling", "screening", "selection", "shadows", "sinks", "spreads",
-     "stored", "synthetic", "terminus", "terrain", "textures", "tracing", "voids"},
+     "stored", "synthetic", "tensors", "terminus", "terrain", "textures", "tracing", "voids"},
     {"areas", "article", "composite", "delineation", "dials", "doubt", "figures", "fluctuations", "formulas", "hand",
      "imaging", "kept", "labelled", "lapse", "migration", "outliers", "panning", "samples", "search", "sheets",
      "slopes", "splits", "swipe", "systems_caffe", "systems_change", "systems_extent", "systems_front", "systems_own",
@@ -43,7 +43,7 @@ FLOORS = (
 USE_TORCH = {"augment", "checkpoints", "contours", "ensembles", "fitting", "forward", "jobs", "landscapes", "losses",
              "losses_front", "networks", "patches", "plans", "predict", "recipes", "systems", "systems_caffe",
              "systems_change", "systems_extent", "systems_front", "systems_own", "systems_rock", "systems_sensors",
-             "train",
+             "tensors", "train",
              "trials", "walks", "weights", "workers"}  # fmt: skip
 FORBIDDEN = {"utils", "core", "base", "common", "config", "pipeline", "manager"}
 FILES = sorted(p for p in PACKAGE.rglob("*.py") if p.name != "__init__.py" or p.parent.name == "networks")

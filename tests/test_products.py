@@ -148,6 +148,16 @@ def test_a_rule_has_no_network_and_own_weights_go_by_their_hash(folder):
     known = read(products.write(folder, {"zones": own}))
     assert known["model-mine"]["assets"]["weights"]["href"] == f"urn:sha256:{'ab' * 32}"
     assert set(known) == {"catalog", "zones", "model-mine"}  # the catalogue before it is replaced
+    assert "license" not in known["model-mine"]["properties"]
+
+
+def test_the_licence_of_weights_goes_with_what_they_map(folder):
+    none = "none told: ask the authors before you share what it maps"
+    both = drawn(weights="a, b", weights_sha256=f"{'ab' * 32}, {'cd' * 32}", weights_licence=f"{none} | CC0-1.0")
+    known = read(products.write(folder, {"zones": both}))
+    told = {name: known[f"model-{name}"]["properties"] for name in "ab"}
+    assert [told[name]["license"] for name in "ab"] == ["other", "CC0-1.0"]  # STAC: an identifier, or "other"
+    assert told["a"]["description"] == f"Licence of the weights: {none}"
 
 
 def test_neither_a_path_nor_a_token_is_written(folder):

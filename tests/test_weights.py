@@ -1,8 +1,10 @@
 """Weights: the published six load and are pinned; a wrong hash, a pickle and a misfit are refused in one line."""
 
+import argparse
 import hashlib
 import itertools
 import json
+import os
 import pickle
 import shutil
 
@@ -13,10 +15,12 @@ import pytest
 import safetensors.numpy
 import safetensors.torch
 import torch
+import xarray as xr
 
-from glacier_nb import published, systems, weights
+from glacier_nb import jobs, predict, published, systems, tensors, weights
 from glacier_nb.networks.unet import UNet
 
+DIMS = ("feature", "y", "x")
 PUBLISHED = [row for row in weights.WEIGHTS if row.system == "mohajerani2019"]
 
 
@@ -110,7 +114,7 @@ def test_weights_whose_header_is_as_long_as_a_pickle_begins_are_weights(tmp_path
     header = json.dumps({"a": {"dtype": "F32", "shape": [3], "data_offsets": [0, 12]}}).encode().ljust(length)
     path.write_bytes(length.to_bytes(8, "little") + header + wanted.tobytes())
     assert path.read_bytes()[0] == 0x80
-    np.testing.assert_array_equal(weights.tensors(path)["a"], wanted)
+    np.testing.assert_array_equal(tensors.read(path)["a"], wanted)
 
 
 @pytest.mark.parametrize("name", ["weights.pt", "weights.pkl", "weights.safetensors", "weights.h5"])
@@ -126,10 +130,84 @@ def test_a_pickle_is_refused_whatever_its_name(tmp_path, name, how):
     assert "\n" not in str(caught.value)
 
 
+class Writer:
+    """Writes a file when unpickled."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return (os.system, (f"touch {self.path}",))
+
+
+@pytest.mark.parametrize("zipped", [True, False])
+def test_a_pickle_that_would_run_code_runs_none_and_is_told_what_it_asks_for(tmp_path, zipped):
+    there, path = tmp_path / "written", tmp_path / "model.pth"
+    state = {"a": torch.zeros(2), "state": Writer(there)}
+    torch.save(state, path, _use_new_zipfile_serialization=zipped)
+    with pytest.raises(ValueError, match=r"asks for '(posix|nt)\.system', no part of weights: never run") as caught:
+        tensors.read(path)
+    assert "\n" not in str(caught.value) and not there.exists()
+    torch.load(path, weights_only=False)
+    assert there.exists()  # so it would have
+
+
+@pytest.mark.parametrize("zipped", [True, False])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.int64])
+def test_old_and_new_checkpoints_hold_the_same_tensors(tmp_path, zipped, dtype):
+    torch.manual_seed(0)
+    wanted = {"a": (100 * torch.rand(3, 2)).to(dtype), "b.c": torch.arange(12).to(dtype).reshape(3, 4)[:, 1:].T}
+    torch.save(wanted, tmp_path / "model.pth", _use_new_zipfile_serialization=zipped)
+    found = tensors.read(tmp_path / "model.pth")
+    assert list(found) == list(wanted)
+    for name, value in wanted.items():
+        assert found[name].dtype == value.numpy().dtype
+        np.testing.assert_array_equal(found[name], value.numpy())
+
+
+@pytest.mark.parametrize("zipped", [True, False])
+def test_settings_beside_weights_are_dropped(tmp_path, zipped):
+    """As Lightning writes a checkpoint whose module kept the command line's arguments."""
+    torch.manual_seed(0)
+    network, other = UNet(1, {"zones": 1}, (4, 8)), UNet(1, {"zones": 1}, (4, 8))
+    state = {f"model.{name}": value for name, value in network.state_dict().items()}
+    held = {"epoch": 3, "pytorch-lightning_version": "2.4.0", "state_dict": state, "hparams_name": "args"}
+    held["hyper_parameters"] = argparse.Namespace(lr=1e-3, widths=[4, 8], more=argparse.Namespace(seed=1))
+    path = tmp_path / "model.ckpt"
+    torch.save(held, path, _use_new_zipfile_serialization=zipped)
+    weights.load(other, weights.find(path))
+    for ours, theirs in zip(network.state_dict().values(), other.state_dict().values(), strict=True):
+        assert torch.equal(ours, theirs)
+    assert "Namespace" not in str(torch.serialization.get_safe_globals())  # nobody else's reading changed
+
+
+def test_settings_call_nothing_of_a_file(tmp_path):
+    """A namespace that is given a `__setstate__` and then a state, by which its loader would call any value."""
+    path = tmp_path / "model.pth"
+    made, given = b"cargparse\nNamespace\n)\x81", b"}X\x0c\x00\x00\x00__setstate__ctorch\ndevice\nsb"
+    told = b"X\x08\x00\x00\x00nonsenseb"
+    *head, storages = (pickle.dumps(one, 2) for one in (torch.serialization.MAGIC_NUMBER, 1001, {}, []))
+    path.write_bytes(b"".join([*head, b"\x80\x02", made, given, told, b".", storages]))  # the form before 1.6
+    with torch.serialization.safe_globals([argparse.Namespace]), pytest.raises(RuntimeError, match="nonsense"):
+        torch.load(path, weights_only=True)  # the class itself makes the call
+    with pytest.raises(ValueError, match="holds no state dict"):
+        tensors.read(path)
+
+
+@pytest.mark.parametrize("zipped", [True, False])
+def test_a_checkpoint_cut_short_is_refused(tmp_path, zipped):
+    path = tmp_path / "model.pth"
+    torch.save({"a": torch.zeros(1000)}, path, _use_new_zipfile_serialization=zipped)
+    path.write_bytes(path.read_bytes()[:-2000])
+    with pytest.raises(ValueError, match=r"is not whole or not as torch\.save writes it") as caught:
+        tensors.read(path)
+    assert "\n" not in str(caught.value)
+
+
 def test_other_content_is_refused(tmp_path):
     path = tmp_path / "weights.safetensors"
     path.write_text("<html>404</html>")
-    with pytest.raises(ValueError, match="neither safetensors nor Keras HDF5 nor PyTorch's zip"):
+    with pytest.raises(ValueError, match="neither safetensors nor Keras HDF5 nor a PyTorch checkpoint"):
         weights.load(UNet(1, {"zones": 1}, widths=(4, 8)), weights.find(path))
 
 
@@ -228,6 +306,40 @@ def test_every_publication_is_a_row_and_has_a_test():
         weights.find("calfin")
 
 
+def test_a_published_file_has_the_licence_of_its_publication(ours, tmp_path):
+    path = tmp_path / "FrontDL3.pth"
+    torch.save({"a": torch.zeros(1)}, path)
+    (row,) = jobs.weights(systems.find("zhang2021"), path)
+    assert (row.system, row.licence) == ("zhang2021", "none told: ask the authors before you share what it maps")
+    assert row.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
+    assert jobs.weights(systems.find("calfin"), [path])[0].licence == "MIT (code; weights not told)"
+    assert jobs.weights(systems.find("glaciernet"), path)[0].licence == ""  # nobody publishes any
+    assert weights.find(path).licence == ""
+    _, own = ours
+    assert weights.find(own, "calfin").licence == "" and weights.find(own, "calfin").system == "extent-demo"
+    path.with_suffix(".json").write_text(json.dumps({"sha256": row.sha256, "licence": "CC0-1.0"}))
+    assert weights.find(path, "zhang2021").licence == "CC0-1.0"  # whoever asked the authors
+
+
+def test_a_map_carries_hash_and_licence_of_its_weights(keras):
+    row = PUBLISHED[0]
+    grey = xr.DataArray(np.random.default_rng(0).random((1, 48, 48), "float32"), {"feature": ["grey"]}, DIMS)
+    front = predict.front(grey, row.system, keras / row.file, window=48, progress=False)
+    assert (front.attrs["weights_sha256"], front.attrs["weights_licence"]) == (row.sha256, "CC BY 4.0")
+
+
+def test_a_hash_beside_a_file_pins_it(tmp_path):
+    path = tmp_path / "model.pth"
+    torch.save({"a": torch.zeros(1)}, path)
+    row = weights.find(path, "zhang2021")
+    path.with_suffix(".json").write_text(json.dumps({"sha256": row.sha256}))
+    assert weights.local(weights.find(path, "zhang2021")) == path
+    torch.save({"a": torch.ones(1)}, path)
+    for one in (row, weights.find(path, "zhang2021")):  # found before the change, or pinned by the card
+        with pytest.raises(ValueError, match="not the file it is said to be"):
+            weights.local(one)
+
+
 @pytest.mark.parametrize("wrap", [(), ("state_dict",), ("model_state_dict",), ("model", "state_dict")])
 def test_a_state_dict_is_found_however_deep(tmp_path, wrap):
     torch.manual_seed(0)
@@ -251,4 +363,4 @@ def test_tensors_of_a_model_in_a_model_keep_their_names(tmp_path):
     with h5py.File(tmp_path / "model.h5", "w") as file:
         file["model_weights/encoder/encoder/query/kernel:0"] = np.zeros(2)
         file["model_weights/decoder/decoder/query/kernel:0"] = np.ones(2)
-    assert sorted(weights.tensors(tmp_path / "model.h5")) == ["decoder/query/kernel:0", "encoder/query/kernel:0"]
+    assert sorted(tensors.read(tmp_path / "model.h5")) == ["decoder/query/kernel:0", "encoder/query/kernel:0"]
