@@ -93,10 +93,8 @@ def fit(
     if asked.precision not in PRECISIONS:
         raise ValueError(f"precision {asked.precision!r}: one of {', '.join(PRECISIONS)}")
     if recipe.patch % (stride := getattr(systems.outline(system), "stride", 1)):
-        raise ValueError(
-            f"{system.name}: a patch of {recipe.patch} pixels is no multiple of {stride}, by which its network divides"
-            f" it: take {-(-recipe.patch // stride) * stride}"
-        )
+        whole = -(-recipe.patch // stride) * stride
+        raise ValueError(f"{system.name}: a patch of {recipe.patch} pixels is no multiple of {stride}: take {whole}")
     for sample in (*samples, *(validation or ())):
         patches.check(system, sample)
     if missing := [zone for zone in patches.absent(system, samples) if zone not in asked.absent]:
