@@ -78,7 +78,7 @@ def test_fronts_of_jakobshavn(root, data, tmp_path, monkeypatch):
     real.to_file(tmp_path / "fronts.gpkg")
     terminus.draw_centreline(real, (-150_000.0, -2_268_000.0)).to_file(tmp_path / "line.gpkg")
     files = ("--fronts", tmp_path / "fronts.gpkg", "--centreline", tmp_path / "line.gpkg")
-    found = run(root, "fronts", *files, "--box-width", 4000)
+    found = run(root, "fronts", *files, "--box-width", 2500)  # 2012/13 was traced no further north
     assert found["n"] == 9 and not found["refused"]
     assert all(-12_500 < rows[-1]["position_m"] < -7_000 for rows in found["series"].values())
 
@@ -114,7 +114,7 @@ def test_two_hundred_glaciers_of_greenland_and_the_ten_greatest_retreats(termini
     assert found["retreated"] > 0.75 * found["rated"]
     greatest = {int(one["rgi_id"].removeprefix("NSIDC-0642-")): one["change_m"] for one in found["retreats"]}
     assert list(greatest) == [93, 105, 95, 35, 3, 98, 19, 139, 42, 107] and max(greatest.values()) < -5_000
-    assert greatest[3] == pytest.approx(-11_600, abs=200)  # over a box; 8.7 km along the fastest line
+    assert greatest[3] == pytest.approx(-11_800, abs=50)  # other definitions: benchmarks/README.md
 
 
 def test_svalbard_glaciers_grew_shorter_by_what_was_published(termini):
