@@ -7,6 +7,7 @@ import nbformat
 import numpy as np
 import pandas as pd
 import pytest
+import shapely
 
 from glacier_nb import batch, demo, metrics, sinks, splits, systems, terminus, vectorize, weights
 
@@ -95,7 +96,16 @@ def test_what_area_change_is_asked_to_assume_is_in_its_numbers_and_said(region, 
     one, two = (outlines[(outlines.system == "extent-demo") & (outlines.time == time)].union_all()
                 for time in sorted(outlines.time.unique()))  # fmt: skip
     assert two.difference(one).area > 0  # the map itself shows ice beyond: it is the number that leaves it out
-    told = nbformat.read(tmp_path / "03_area_change.ipynb", 4).cells[-2].outputs[0]["data"]["text/markdown"]
+    written = gpd.read_file(tmp_path / "outlines.gpkg").query("system == 'extent-demo'")
+    assert (written.zmin_m <= written.zmed_m).all() and (written.zmed_m <= written.zmax_m).all()
+    assert written.slope_deg.between(0, 90).all() and (written.dem_seen > 0.99).all()
+    assert (written.lmax_m > 0).all() and (written.dem_source == "cop-dem-glo-30").all()
+    levels = pd.read_parquet(tmp_path / "hypsometry.parquet").groupby("time").area_m2.sum()
+    seen = gpd.read_parquet(tmp_path / "seen.parquet").geometry
+    common = shapely.intersection_all(seen.to_numpy())
+    for time, ice in zip(levels.index, (one, two), strict=True):
+        assert levels[time] == pytest.approx(ice.intersection(common).area, rel=0.01), time
+    told = nbformat.read(tmp_path / "03_area_change.ipynb", 4).cells[-2].outputs[-1]["data"]["text/markdown"]
     assert all(word in told for word in ("smooth=1", "no glacier grew", "err alike", "less than 30%", "m a⁻¹"))
 
 
