@@ -6,7 +6,7 @@ import os
 import pathlib
 import re
 import sysconfig
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import mistune
 import nbformat
@@ -14,7 +14,7 @@ from pygments import highlight
 from pygments.formatters import HtmlFormatter
 from pygments.lexers import PythonLexer
 
-from glacier_nb import pages
+from glacier_nb import pages, provenance
 
 FIGURE = re.compile(
     r"(?P<frame>.*?)<script.*?var docs_json = (?P<docs>.*?);\n\s*var render_items = (?P<items>.*?);\n", re.S
@@ -76,22 +76,59 @@ def write(ran: nbformat.NotebookNode, path: str | os.PathLike) -> pathlib.Path:
     )
 
 
-def tidy(ran: nbformat.NotebookNode) -> None:
-    """Take out of a run notebook what only this machine knows: where it lay, and of all it said, what `clean` takes.
+def tidy(ran: nbformat.NotebookNode, folder: str | os.PathLike = ".") -> None:
+    """Take out of a run notebook, kept in `folder`, what only this machine knows; of all it said, what `clean` takes.
 
-    Its code, with the parameters as they were given, stays as it is.
+    That is where it lay and ran, and the absolute paths among its parameters, wherever they stand: in the code, the
+    metadata and the outputs (see `provenance.short`). All else of its code stays as it is.
     """
+    run = ran.metadata.get("papermill", {})
     for key in ("input_path", "output_path"):
-        ran.metadata.get("papermill", {}).pop(key, None)
-    for output in (output for cell in ran.cells for output in cell.get("outputs", ())):
-        if output.output_type == "stream":
-            output.text = clean(output.text)
-        elif output.output_type == "error":
-            output.evalue, output.traceback = clean(output.evalue), [clean(text) for text in output.traceback]
+        run.pop(key, None)
+    named = _shortener(run.get("parameters", {}), folder)
+    if "parameters" in run:
+        run["parameters"] = provenance.short(run["parameters"], folder)
+    for cell in ran.cells:
+        cell.source = named(cell.source)
+        for output in cell.get("outputs", ()):
+            if output.output_type == "stream":
+                output.text = clean(named(output.text))
+            elif output.output_type == "error":
+                output.evalue = clean(named(output.evalue))
+                output.traceback = [clean(named(text)) for text in output.traceback]
+            for kind, text in output.get("data", {}).items():
+                if kind.startswith("text/") and isinstance(text, str):
+                    output.data[kind] = named(text) if kind == "text/html" else provenance.short(named(text), folder)
+
+
+def _shortener(parameters: dict, folder: str | os.PathLike) -> Callable[[str], str]:
+    """What puts short names for the absolute paths among parameters, for `folder` and for where this runs."""
+    known = {os.path.abspath(folder): ".", os.path.abspath(folder) + os.sep: "", os.getcwd() + os.sep: ""}
+    waiting = list(parameters.values())
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, list | dict):
+            waiting += value.values() if isinstance(value, dict) else value
+        elif isinstance(value, str) and os.path.isabs(value):
+            known[value] = provenance.short(value, folder)
+    known = {path: name for path, name in known.items() if path.strip(os.sep) and path != name}
+    for path, name in list(known.items()):  # as Python (papermill) and JSON write letters beyond ASCII
+        for written in (path.encode("unicode_escape").decode(), json.dumps(path)[1:-1]):
+            known.setdefault(written, name)
+    paths = "|".join(re.escape(path) for path in sorted(known, key=len, reverse=True)) or "(?!)"
+    find = re.compile(rf"(?<![\w.~<+-])(?:{paths})(?:(?<=/)|(?![\w-]))")
+
+    def told(found: re.Match) -> str:
+        name, after = known[found[0]], found.string[found.end() : found.end() + 1]
+        return os.path.basename(found[0]) if name == after == "." else name  # out.html beside the folder out
+
+    return lambda text: find.sub(told, text)
 
 
 def clean(text: str) -> str:
     """Text without terminal colours and signatures in addresses; files by their place in a package, ~ for home.
+
+    Other absolute paths of this machine are told by their last name.
 
     >>> clean("\\x1b[31mhttps://a.b/c.tif?sig=x&se=y failed\\x1b[0m")
     'https://a.b/c.tif?... failed'
@@ -107,7 +144,7 @@ def clean(text: str) -> str:
         text = text.replace(folder + os.sep, "")
         if known and folder.startswith(home + os.sep):  # IPython's way to tell it
             text = text.replace("~" + folder.removeprefix(home) + os.sep, "")
-    return text.replace(home + os.sep, "~" + os.sep) if known else text
+    return provenance.short(text.replace(home + os.sep, "~" + os.sep) if known else text)
 
 
 def line(text: str) -> str:

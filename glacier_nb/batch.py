@@ -1,8 +1,11 @@
 """Notebooks run by papermill: parameters checked first, one cluster for all of them, each turned into a page."""
 
+import ast
 import contextlib
+import math
 import os
 import pathlib
+import re
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -25,6 +28,13 @@ TOUR = ("00_start_here", "01_explore_region", "02_map_outlines", "03_area_change
 
 KINDS = {"str": str, "int": int, "float": (int, float), "list": list, "bool": bool}
 
+RULES = {
+    ("years", "list"): (lambda value: value and value == sorted(value), "give at least one, the earliest first"),
+    ("resolution", "float"): (lambda value: 0 < value < math.inf, "give metres above 0"),
+    ("missing", "str"): (lambda value: value in ("raise", "report"), 'give "raise" or "report"'),
+}
+"""What parameters of these names and types must be, whatever the notebook; its own default may be any."""
+
 
 def find(name: str) -> pathlib.Path:
     """Path of a notebook of the suite by name, or of any `.ipynb` file; FileNotFoundError lists the names."""
@@ -36,8 +46,9 @@ def find(name: str) -> pathlib.Path:
 
 
 def check(notebook: pathlib.Path, parameters: dict, known: dict | None = None) -> None:
-    """Refuse parameters that the notebook does not have or of another type, before anything runs.
+    """Refuse parameters that the notebook does not have, of another type or against `RULES`, before anything runs.
 
+    What a list holds has the type of what its default holds, or, where that is empty, the example in its comment.
     papermill itself only logs a misspelt name and then runs the default. `known` is what its inspect_notebook says,
     where that was asked already. Raises ValueError in one line.
     """
@@ -45,10 +56,29 @@ def check(notebook: pathlib.Path, parameters: dict, known: dict | None = None) -
     for name, value in parameters.items():
         if name not in known:
             raise ValueError(f"{notebook.stem} has no parameter {name!r}: it has {', '.join(known)}")
-        kind = KINDS.get(known[name]["inferred_type_name"])
-        wrong = isinstance(value, bool) and kind is not bool  # to Python true is 1
-        if kind and (wrong or not isinstance(value, kind)):
-            raise ValueError(f"{notebook.stem}: {name}={value!r} is no {known[name]['inferred_type_name']}")
+        kind = known[name]["inferred_type_name"]
+        if not _is(value, kind):
+            raise ValueError(f"{notebook.stem}: {name}={value!r} is no {kind}")
+        kinds = _held(known[name]) if isinstance(value, list) else []
+        if wrong := [one for one in value if not any(_is(one, each) for each in kinds)] if kinds else []:
+            raise ValueError(f"{notebook.stem}: {name}={value!r} holds {wrong[0]!r}, which is no {' or '.join(kinds)}")
+        holds, rule = RULES.get((name, kind), (None, ""))
+        if holds and repr(value) != known[name]["default"] and not holds(value):
+            raise ValueError(f"{notebook.stem}: {name}={value!r}: {rule}")
+
+
+def _is(value, kind: str) -> bool:
+    """Whether a value is of a type, by its name; to Python true is 1, and any value is of a type that nobody knows."""
+    return kind not in KINDS or (isinstance(value, KINDS[kind]) and (kind == "bool" or not isinstance(value, bool)))
+
+
+def _held(known: dict) -> list[str]:
+    """Names of the types that a list's default holds, or the example in its comment; none where neither tells."""
+    for text in (known["default"], *re.findall(r"\[[^]]*\]", known["help"])):
+        with contextlib.suppress(ValueError, SyntaxError):
+            if isinstance(found := ast.literal_eval(text), list) and found:
+                return sorted({type(one).__name__ for one in found})
+    return []
 
 
 def notebook(name: str, parameters: dict, out: pathlib.Path, progress: bool = True) -> dict:
@@ -75,9 +105,12 @@ def notebook(name: str, parameters: dict, out: pathlib.Path, progress: bool = Tr
         )
     except PapermillExecutionError as error:
         kind = Nothing if error.ename == Nothing.__name__ else RuntimeError
+        ran = nbformat.read(failed, as_version=4)
+        article.tidy(ran, out)
+        nbformat.write(ran, failed)
         raise kind(f"{path.stem}: {error.ename}: {article.line(str(error.evalue))} (see {failed})") from None
     seconds = time.time() - start
-    article.tidy(ran)
+    article.tidy(ran, out)
     with provenance.whole(out / f"{path.stem}.ipynb") as temporary:
         nbformat.write(ran, temporary)
     article.write(ran, out / f"{path.stem}.html")

@@ -151,7 +151,7 @@ def first_line(error: Exception) -> str:
 def _renamed(book: pathlib.Path, folder: pathlib.Path, told: pathlib.Path | None) -> nbformat.NotebookNode:
     """A notebook with one folder for another in all of its text, and without what only this machine knows."""
     ran = nbformat.reads(book.read_text().replace(str(folder), str(told or folder)), as_version=4)
-    article.tidy(ran)
+    article.tidy(ran, told or folder)
     return ran
 
 

@@ -103,7 +103,8 @@ def summarize(outcomes: Sequence[Outcome], out: pathlib.Path) -> gpd.GeoDataFram
 
 
 def text(value) -> str:
-    """A parameter's value as a table shows it."""
+    """A parameter's value as a table shows it, files by their name."""
+    value = provenance.short(value)
     return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 

@@ -10,9 +10,12 @@ import pathlib
 import re
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 PACKAGES = ("glacier_nb", "xarray", "dask", "odc-stac", "rasterio", "torch", "geopandas", "numpy")
+
+ABSOLUTE = re.compile(r"(?<![\w/.:~<-])(?:/[^/\s\"'`<>:,;()\[\]{}\\]+){2,}/?")
+"""What looks like an absolute path within a text; an address's own slashes follow a letter, a colon or a slash."""
 
 
 @contextlib.contextmanager
@@ -60,10 +63,46 @@ def manifest(**facts) -> dict:
 
 
 def write(path: str | os.PathLike, facts: dict) -> pathlib.Path:
-    """Write `facts` as JSON to `path`, whole or not at all; times and paths become text. Returns the path."""
+    """Write `facts` as JSON to `path`, whole or not at all, and return the path.
+
+    Times become text; absolute paths of this machine what `short` makes of them beside `path`.
+    """
+    told = short(facts, pathlib.Path(path).parent)
     with whole(path) as temporary:
-        temporary.write_text(json.dumps(facts, indent=1, default=str) + "\n")
+        temporary.write_text(json.dumps(told, indent=1, default=str) + "\n")
     return pathlib.Path(path)
+
+
+def short(value, folder: str | os.PathLike | None = None):
+    """A value, or all within a mapping or a list, without the absolute paths of this machine that its texts hold.
+
+    A path below `folder` is told relative to it, another one by its last name. Addresses (https://...), relative paths
+    and what begins with no folder of this machine stay.
+
+    >>> short({"dem": f"{__file__}", "from": "https://a.b/etc/c.tif", "unit": "m3/a"})
+    {'dem': 'provenance.py', 'from': 'https://a.b/etc/c.tif', 'unit': 'm3/a'}
+    >>> short(["/etc/glaciers/in/a.gpkg and /etc/b.gpkg"], "/etc/glaciers")
+    ['in/a.gpkg and b.gpkg']
+    """
+    if isinstance(value, Mapping):
+        return {key: short(one, folder) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [short(one, folder) for one in value]
+    text = str(value) if isinstance(value, os.PathLike) else value
+    if not isinstance(text, str) or "/" not in text:
+        return value
+    if text.startswith("/") and (os.path.exists(text) or os.path.exists(os.path.dirname(text))):  # with any letters
+        return _last(text, folder)
+    return ABSOLUTE.sub(lambda found: _last(found[0], folder), text)
+
+
+def _last(path: str, folder: str | os.PathLike | None) -> str:
+    """An absolute path from `folder` on, or its last name; as it is where its first folder is none of this machine."""
+    whole, base = os.path.normpath(path), None if folder is None else os.path.abspath(folder)
+    if base and os.path.commonpath([whole, base]) == base:
+        return os.path.relpath(whole, base)
+    there = os.path.isdir("/" + whole.lstrip("/").partition("/")[0])
+    return os.path.basename(whole) or path if there else path
 
 
 def sources(*modules: str) -> str:

@@ -20,7 +20,7 @@ import shapely
 import yaml
 from shapely.geometry.base import BaseGeometry
 
-from glacier_nb import __version__, batch, demo, regions
+from glacier_nb import __version__, batch, demo, provenance, regions
 
 KEYS = ("defaults", "each", "regions")
 """What a list of regions may hold."""
@@ -78,7 +78,10 @@ def read(path: str | os.PathLike, notebook: str) -> list[Run]:
             for varied in _crossed({k: v for k, v in document["each"].items() if k not in own}):
                 given = {"region": region, **document["defaults"], **varied, **own}
                 parameters = {k: _plain(v, known.get(k, {}), path.parent) for k, v in given.items()}
-                batch.check(book, parameters, known)
+                try:
+                    batch.check(book, parameters, known)
+                except ValueError as error:
+                    raise ValueError(f"{name or region}: {error}") from None
                 place = regions.place(demo.region(region, parameters.get("seed", defaults.get("seed", 7))))
                 run = Run(
                     _slug("--".join([name or place.name, *map(_told, varied.values())])), place,
@@ -200,7 +203,8 @@ def _literal(text: str):
 
 
 def _told(value) -> str:
-    """A varied value as a part of a name: the years from first to last."""
+    """A varied value as a part of a name: the years from first to last, a file by its name."""
+    value = provenance.short(value)
     values = value if isinstance(value, list) else [value]
     return "-".join(str(one) for one in dict.fromkeys(values[:1] + values[-1:]))
 

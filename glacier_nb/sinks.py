@@ -64,7 +64,8 @@ class Store:
             shutil.rmtree(self.folder, ignore_errors=True)
             self.sums.mkdir(parents=True)
             self._create(chunks)
-            provenance.write(known, job)
+            with provenance.whole(known) as temporary:  # as it is, to be held against the next one; it is not kept
+                temporary.write_text(json.dumps(job, indent=1))
         group = zarr.open_group(self.zarr, mode="r+", use_consolidated=False)
         self.arrays = [group[name] for name in self.names]
 

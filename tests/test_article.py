@@ -1,6 +1,7 @@
 """A run notebook reads as a page: its words, figures and numbers, and none of what only a kernel can use."""
 
 import html
+import json
 import pathlib
 import re
 
@@ -96,3 +97,31 @@ def test_what_only_this_machine_knows_is_taken_out():
     assert stream.text == "<cell>:5: UserWarning: thin\n  reads from ~/data/a.tif\n"
     assert error.evalue == "https://a.b/c.tif?... 403"
     assert error.traceback == ["File glacier_nb/article.py:7", "https://a.b/c.tif?..."]
+
+
+def test_absolute_paths_are_told_by_their_last_names(tmp_path):
+    """Those of the parameters wherever they stand, also with letters beyond ASCII as Python and JSON write them."""
+    out, far = tmp_path / "out", str(tmp_path / "Süd glaciers" / "valley.geojson")
+    pathlib.Path(far).parent.mkdir()
+    given = {"region": far, "dems": [f"{tmp_path}/b.tif"], "out": str(out / "made"), "provider": "https://a.b/stac"}
+    source = "\n".join(f"{key} = {value!r}" for key, value in given.items())
+    data = {
+        "text/html": f"<p>{far}</p><script>{json.dumps({'title': far})}</script><i>{out}/made/dh.tif {out}.html</i>",
+        "text/plain": f"PosixPath('{tmp_path}/elsewhere/a.tif')",
+        "image/png": "iVBORw0KGgo=",
+    }
+    outputs = [v4.new_output("stream", name="stdout", text=f"{out}\n{out}/made/a.tif {tmp_path}/c/d.tif\n")]
+    outputs.append(v4.new_output("display_data", data=data))
+    cells = [v4.new_code_cell(source.encode("unicode_escape").decode().replace("\\n", "\n"), outputs=outputs)]
+    ran = v4.new_notebook(cells=cells, metadata={"papermill": {"parameters": given}})
+    article.tidy(ran, out)
+    article.write(ran, tmp_path / "a.html")
+    for text in (nbformat.writes(ran), (tmp_path / "a.html").read_text()):
+        assert str(tmp_path) not in text
+    told = {"region": "valley.geojson", "dems": ["b.tif"], "out": "made", "provider": "https://a.b/stac"}
+    assert ran.metadata.papermill.parameters == told
+    assert ran.cells[0].source == "\n".join(f"{key} = {value!r}" for key, value in told.items())  # it runs again
+    assert outputs[0].text == ".\nmade/a.tif d.tif\n"
+    html_said = '<p>valley.geojson</p><script>{"title": "valley.geojson"}</script><i>made/dh.tif out.html</i>'
+    assert outputs[1].data["text/html"] == html_said
+    assert outputs[1].data["text/plain"] == "PosixPath('a.tif')" and outputs[1].data["image/png"] == "iVBORw0KGgo="

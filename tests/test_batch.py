@@ -1,11 +1,12 @@
 """Notebooks run whole or fail in one line."""
 
+import shutil
 import time
 
 import nbformat
 import pytest
 
-from glacier_nb import batch, cluster, regions
+from glacier_nb import batch, cluster, demo, regions
 
 
 @pytest.fixture
@@ -40,6 +41,67 @@ def test_misspelt_parameter_is_refused(write):
 def test_wrong_type_is_refused(write):
     with pytest.raises(ValueError, match="years='2017' is no list"):
         batch.check(write("1"), {"years": "2017"})
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        ({"years": ["x"]}, r"years=\['x'\] holds 'x', which is no int"),
+        ({"years": [True]}, r"years=\[True\] holds True, which is no int"),
+        ({"years": [2025, 2017]}, r"years=\[2025, 2017\]: give at least one, the earliest first"),
+        ({"years": []}, r"years=\[\]: give at least one, the earliest first"),
+        ({"months": ["July"]}, r"months=\['July'\] holds 'July', which is no int"),
+        ({"resolution": -5.0}, "resolution=-5.0: give metres above 0"),
+        ({"resolution": 0}, "resolution=0: give metres above 0"),
+        ({"resolution": float("nan")}, "resolution=nan: give metres above 0"),
+        ({"missing": "perhaps"}, 'missing=\'perhaps\': give "raise" or "report"'),
+    ],
+)
+def test_values_against_a_rule_are_refused(given, says):
+    with pytest.raises(ValueError, match=f"^03_area_change: {says}$"):
+        batch.check(batch.find("03_area_change"), given)
+
+
+@pytest.mark.parametrize(
+    "given", [{"years": [2017]}, {"years": [2017, 2025], "months": [7, 8], "resolution": 20, "missing": "report"},
+              {"months": []}, {"resolution": 0.5}]
+)  # fmt: skip
+def test_values_that_keep_the_rules_are_taken(given):
+    batch.check(batch.find("03_area_change"), given)
+
+
+def test_what_is_left_names_no_folder_of_this_machine(write, tmp_path):
+    """With absolute paths, in whatever way they come out; what runs is given the true ones."""
+    (tmp_path / "place.geojson").write_text("{}")
+    code = (
+        "import pathlib\nfrom glacier_nb import provenance\nfrom IPython.display import HTML, display\n"
+        "assert pathlib.Path(region).exists()\n"
+        "provenance.write(pathlib.Path(out) / 'manifest.json', {'region': region, 'out': out})\n"
+        "print(region, out)\ndisplay(HTML(f'<p>{region}</p>'))\npathlib.Path(region)"
+    )
+    given = {"region": str(tmp_path / "place.geojson"), "out": str(tmp_path / "out" / "made")}
+    batch.notebook(str(write(code)), given, tmp_path / "out", progress=False)
+    with pytest.raises(RuntimeError, match=r"FileNotFoundError: .*place\.json"):
+        bad = str(write("open(region.replace('geo', ''))", "bad"))
+        batch.notebook(bad, given, tmp_path / "out", progress=False)
+    left = [path for path in (tmp_path / "out").rglob("*") if path.is_file()]
+    assert {path.name for path in left} == {"sample.ipynb", "sample.html", "manifest.json", "bad.failed.ipynb"}
+    for path in left:
+        assert str(tmp_path) not in path.read_text(), path
+    assert "place.geojson made" in (tmp_path / "out" / "sample.html").read_text()
+
+
+def test_a_notebook_of_the_suite_names_no_folder_of_this_machine(region, tmp_path):
+    place, glaciers = tmp_path / "place.json", tmp_path / "glaciers.parquet"
+    shutil.copy(demo.region("demo"), place)
+    shutil.copy(demo.inventory("demo"), glaciers)
+    out = tmp_path / "out"
+    given = {"region": str(place), "inventory": str(glaciers), "out": str(out / "made"), "years": [2025]}
+    batch.notebook("00_start_here", given, out, progress=False)
+    left = [path for path in out.rglob("*") if path.suffix in (".ipynb", ".html", ".json")]
+    assert {"00_start_here.ipynb", "00_start_here.html", "manifest.json"} <= {path.name for path in left}
+    for path in left:
+        assert str(tmp_path) not in path.read_text(), path
 
 
 def test_a_run_leaves_notebook_and_page(write, tmp_path):

@@ -115,6 +115,22 @@ def test_nothing_that_is_left_names_a_folder_of_this_machine(tmp_path, root, mon
     assert "glacier_nb/regions.py" in (here / "deep" / "ours" / "failed" / "r000" / "log.html").read_text()
     assert "statistics.py" in (here / "deep" / "theirs" / "failed" / "r000" / "log.html").read_text()
     batch.notebook(str(lightbook.write(here, warns, "alone")), {}, here / "one", progress=False)
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "rgi.gpkg").write_text("outlines")
+    code = "print(inventory, out, file=sys.stderr)\nassert pathlib.Path(inventory).exists()\n"
+    book = lightbook.write(
+        tmp_path, lightbook.CODE + "\n" + code + "if fault: raise ValueError(out + inventory)", "full"
+    )
+    rows = "\n".join(f"- {{region: '7,46,7.1,46.1', name: r{n}, fault: '{n or ''}'}}" for n in range(2))
+    (tmp_path / "in" / "full.yml").write_text(f"each: {{inventory: [rgi.gpkg]}}\nregions:\n{rows}\n")
+    asked = runs.read(tmp_path / "in" / "full.yml", str(book))  # with absolute paths
+    assert asked[0].parameters["inventory"] == str(tmp_path / "in" / "rgi.gpkg")
+    found = campaign.run(asked, tmp_path / "deep" / "full", 1)
+    assert [one.status for one in found] == ["good", "failed"] and found[1].error.startswith("ValueError: ")
+    assert (tmp_path / "deep" / "full" / found[0].folder / "full.ipynb").exists()
+    again = campaign.run(runs.read(tmp_path / "in" / "full.yml", str(book)), tmp_path / "deep" / "full", 1)
+    started = (tmp_path / "deep" / "full" / "started.txt").read_text().split()
+    assert started == [asked[0].name, asked[1].name, asked[1].name] and again[0] == found[0]  # by the true parameters
     left = [path for path in (*here.glob("out/**/*"), *here.glob("deep/**/*"), *here.glob("one/*")) if path.is_file()]
     kinds = {path.suffix for path in left if path.name != "started.txt"}
     assert {".ipynb", ".html", ".json", ".csv"} <= kinds
