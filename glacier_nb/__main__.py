@@ -200,7 +200,10 @@ def parser() -> argparse.ArgumentParser:
     one.add_argument("--timeout", type=float, metavar="MINUTES", help="end one that takes longer (default: no bound)")
     one.add_argument("--again", action="store_true", help="run all, also what is there already")
     one.add_argument(
-        "--cluster", default="local", help="local, cuda, gateway, slurm, or the address of a Dask scheduler"
+        "--cluster",
+        default="",
+        help="local, cuda, gateway (a cluster for each run), slurm, or the address of a Dask scheduler "
+        "(default: gateway where one is set up, as on a JupyterHub, else local)",
     )
     one.add_argument("--workers", type=int, default=1, help="workers of the cluster (default 1)")
     one.add_argument(

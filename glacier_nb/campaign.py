@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 
+import dask
 import distributed.system
 import nbformat
 import psutil
@@ -32,7 +33,7 @@ def run(
     runs: Sequence[Run],
     out: str | os.PathLike,
     jobs: int | None = None,
-    where: str = "local",
+    where: str = "",
     workers: int = 1,
     limits: kernels.Limits = kernels.NONE,
     again: bool = False,
@@ -43,7 +44,8 @@ def run(
     `out/failed/<name>/` with log.html and report.json, and stops no other. Either folder is there whole or not at all.
     Over them lie summary.parquet, summary.csv and index.html. A run is done again when its inputs changed (see
     `runs.Run.inputs`), when one of its files is gone, when it failed, and all are with `again`.
-    `where` and `workers` are `cluster.client`'s; jobs defaults to `here`. SIGTERM and KeyboardInterrupt end every
+    `where` and `workers` are `cluster.client`'s; from a gateway, whose clusters only the process that began one may
+    join, each run takes its own. jobs defaults to `here`. SIGTERM and KeyboardInterrupt end every
     kernel, leave what is done, and go on as KeyboardInterrupt. Raises ValueError where `out` holds the batch of another
     notebook, RuntimeError where a batch is running in it.
     """
@@ -54,7 +56,10 @@ def run(
     with _alone(out, runs[0].notebook.stem), _interruptible(), contextlib.ExitStack() as opened:
         todo = [one for one in runs if again or outcomes.of(one, out).status != outcomes.GOOD]
         shared = {}
-        if todo and "client" in todo[0].defaults:
+        where = where or ("gateway" if dask.config.get("gateway.address", None) else "local")  # as cluster.client
+        if where == "gateway":
+            shared = {"client": where} if "client" in runs[0].defaults else {}
+        elif todo and "client" in todo[0].defaults:
             session = opened.enter_context(cluster.client(where, workers, cluster.cores()))
             shared = {"client": session.scheduler.address}
         opened.callback(_tell, runs, out)

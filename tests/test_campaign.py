@@ -3,11 +3,13 @@
 import json
 import os
 import signal
+import statistics
 import subprocess
 import sys
 import time
 import types
 
+import dask
 import distributed.system
 import lightbook
 import psutil
@@ -48,6 +50,19 @@ def test_runs_go_side_by_side_on_one_cluster(tmp_path):
     assert len({one.answer["scheduler"] for one in found}) == 1
     (worker,) = {one.answer["worker"] for one in found}
     assert not psutil.pid_exists(worker), "the cluster is still there"
+
+
+@pytest.mark.parametrize(("where", "expected"), [("", "gateway"), ("gateway", "gateway"), ("local", "tcp")])
+def test_where_a_gateway_is_set_up_each_run_finds_it(tmp_path, where, expected):
+    """As a notebook does; nobody answers there, and this process, which needs no cluster of its own, does not ask."""
+    parameters = lightbook.PARAMETERS + '\nclient: str = ""  # address of a Dask scheduler'
+    code = "import json, pathlib\npathlib.Path(out, 'manifest.json').write_text(json.dumps({'answer': {'at': client}}))"
+    lightbook.write(tmp_path, code, parameters=parameters)
+    options = ["--cluster", where] if where else []
+    arguments = __main__.parser().parse_args(["batch", "a.yml", "--notebook", "light", "--out", "out", *options])
+    with dask.config.set({"gateway.address": "http://127.0.0.1:9"}):
+        (one,) = lightbook.batch(tmp_path, [""], where=arguments.cluster, limits=kernels.NONE)
+    assert one.answer["at"].partition(":")[0] == expected, one.error
 
 
 def test_no_failure_stops_the_others_and_each_is_named(tmp_path, capsys):
@@ -165,7 +180,15 @@ def test_a_container_s_memory_bounds_the_kernels(monkeypatch, tmp_path, name, te
     assert campaign.here() == most
 
 
-@pytest.mark.parametrize(("line", "says"), [("sead: 3", "no parameter 'sead'"), ("seed: x", "seed='x' is no int")])
+@pytest.mark.parametrize(
+    ("line", "says"),
+    [
+        ("sead: 3", "no parameter 'sead'"),
+        ("seed: x", "Aletsch: light: seed='x' is no int"),
+        ("years: [2024, 2017]", "Aletsch: light: years=[2024, 2017]: give at least one, the earliest first"),
+        ("years: [x]", "Aletsch: light: years=['x'] holds 'x', which is no int"),
+    ],
+)
 def test_all_is_checked_before_the_first_run(tmp_path, capsys, line, says):
     path = lightbook.listed(tmp_path, ["", ""])
     path.write_text(path.read_text() + f"- {{region: Aletsch, {line}}}\n")
@@ -255,6 +278,7 @@ def test_a_hundred_regions_of_which_ten_fail(tmp_path):
     )
     for place, fault in wrong.items():
         assert lightbook.named(found[place].error, fault), found[place].error
+    assert statistics.median(one.seconds for one in found if one.status == outcomes.GOOD) < 3
     mended = lightbook.batch(tmp_path, [""] * 100, jobs=campaign.here())
     assert lightbook.started(tmp_path) == [f"r{place:03d}" for place in wrong]
     assert [one.answer["change_percent"] for one in mended] == [-1.5 * seed for seed in range(100)]
