@@ -91,8 +91,11 @@ def bounds(raster: xr.Dataset | xr.DataArray) -> tuple[float, float, float, floa
 
 
 def grain(edges: tuple) -> float:
-    """Tolerance below which a vertex cannot be seen in a map of `edges`, in the units of its CRS."""
-    return max(edges[2] - edges[0], edges[3] - edges[1]) / 4000
+    """Tolerance by which a line may be off in a map of `edges`, in the units of its CRS: a 2000th of the width.
+
+    Frames are up to 700 pixels wide and pictures up to LIMIT: a third of a pixel, half of one where zoomed in.
+    """
+    return (edges[2] - edges[0]) / 2000
 
 
 def limits(scene: xr.Dataset, bands: tuple[str, ...]) -> tuple[float, float]:
@@ -179,8 +182,8 @@ def picture(rgb: np.ndarray, edges: tuple[float, float, float, float], lossless:
 def rows(shapes: gpd.GeoDataFrame, tolerance: float = 0.0) -> list[dict]:
     """Each row of `shapes` as the dictionary HoloViews draws: x and y with NaN between parts, holes, its columns.
 
-    Vertices that move a line by less than `tolerance` (units of the CRS) are left out; dates become ISO text;
-    a column in m2 is joined by one in km2.
+    Vertices that move a line by less than `tolerance` (units of the CRS) are left out, and coordinates are float32
+    where that rounds them by less than half of it; dates become ISO text; a column in m2 is joined by one in km2.
     """
     columns = shapes.drop(columns=shapes.columns[shapes.dtypes == "geometry"])  # edits have two
     for name in columns.select_dtypes(["datetime", "datetimetz"]):
@@ -188,15 +191,17 @@ def rows(shapes: gpd.GeoDataFrame, tolerance: float = 0.0) -> list[dict]:
     for name in [name for name in columns if name.endswith("_m2")]:
         columns[name.replace("_m2", "_km2")] = columns[name] / 1e6
     records, drawn = columns.to_dict("records") or [{}] * len(shapes), []
+    far = np.abs(shapes.total_bounds).max() if len(shapes) else 0.0
+    kind = "float32" if np.spacing(np.float32(far)) < tolerance else "float64"  # half the bytes of a page
     for geometry, values in zip(shapes.geometry.simplify(tolerance), records, strict=True):
         parts = [part for part in shapely.get_parts(geometry) if not part.is_empty]
         if not parts:
             continue
         rings = [shapely.get_coordinates(getattr(part, "exterior", part)) for part in parts]
-        joined = np.concatenate([piece for ring in rings for piece in (ring, [[np.nan, np.nan]])][:-1])
+        joined = np.concatenate([piece for ring in rings for piece in (ring, [[np.nan, np.nan]])][:-1]).astype(kind)
         row = {"x": joined[:, 0], "y": joined[:, 1], **values}
         if isinstance(parts[0], shapely.Polygon):
-            row["holes"] = [[shapely.get_coordinates(hole) for hole in part.interiors] for part in parts]
+            row["holes"] = [[shapely.get_coordinates(hole).astype(kind) for hole in part.interiors] for part in parts]
         drawn.append(row)
     return drawn
 

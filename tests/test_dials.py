@@ -32,6 +32,8 @@ def test_one_value_is_shown_at_first_and_its_area_told(outlines):
     assert figure.title.text == f"{days[-1]}: {last['area_m2'].sum() / 1e6:.2f} km²"
     lines = figure.renderers[-6:]  # three dates, each a line in its casing
     assert [one.visible for one in lines] == [False] * 4 + [True] * 2
+    for casing, line in zip(lines[::2], lines[1::2], strict=True):  # a page holds each outline once
+        assert casing.data_source is line.data_source and casing.glyph.line_width > line.glyph.line_width
 
 
 def test_what_cannot_be_turned_to_is_said(outlines):

@@ -183,6 +183,29 @@ def test_shapes_keep_holes_parts_and_values():
     assert row["time"] == "2020-08-01" and row["area_km2"] == 2.5
 
 
+def test_a_line_is_off_by_less_than_a_pixel_of_its_frame():
+    angle = np.linspace(0, 2 * np.pi, 2000, endpoint=False)
+    far = 4000 * (1 + 0.1 * np.cos(7 * angle) + np.random.default_rng(1).normal(0, 0.0005, 2000))
+    ring = np.column_stack([505_000 + far * np.cos(angle), 8_600_000 + far * np.sin(angle)])
+    table = gpd.GeoDataFrame(geometry=[shapely.Polygon(ring, [ring[::-1] * 0.5 + ring.mean(0) * 0.5])], crs=CRS)
+    edges = table.total_bounds
+    (row,) = maps.rows(table, maps.grain(edges))
+    pixel = (edges[2] - edges[0]) / 700  # the widest frame, of a swipe
+    drawn = np.column_stack([row["x"], row["y"]])
+    for thin, true in ((drawn, table.exterior[0]), (row["holes"][0][0], table.interiors[0][0])):
+        assert thin.dtype == "float32" and len(thin) < 1000
+        assert shapely.hausdorff_distance(shapely.LineString(thin), true) < pixel
+
+
+def test_coordinates_are_not_rounded_where_that_shows():
+    small = gpd.GeoDataFrame(geometry=[shapely.box(500_000, 8_600_000, 500_100, 8_600_100)], crs=CRS)  # float32: 1 m
+    degrees = gpd.GeoDataFrame(geometry=[shapely.box(15.0, 77.0, 15.1, 77.1)], crs=4326)
+    for table, tolerance in ((small, maps.grain(small.total_bounds)), (degrees, 0.0)):
+        (row,) = maps.rows(table, tolerance)
+        corners = shapely.get_coordinates(table.geometry)
+        np.testing.assert_array_equal(np.column_stack([row["x"], row["y"]]), corners)
+
+
 def test_north_turns_with_the_grid():
     assert maps.north("EPSG:32633", 500_000, 8_600_000) == pytest.approx(0, abs=1e-6)
     east = maps.north("EPSG:3413", 500_000, -500_000)
