@@ -118,7 +118,8 @@ def test_inputs_change_with_all_that_decides(read, tmp_path):
     assert len({first.inputs, second.inputs, third.inputs, fourth.inputs}) == 4
 
 
-def test_dates_reach_the_notebook_as_text(read):
-    (run,) = read("regions: [{region: Aletsch, years: [2000-02-16, 2012-08-20]}]")
-    assert run.parameters["years"] == ["2000-02-16", "2012-08-20"]
+def test_dates_reach_the_notebook_as_text(read, tmp_path):
+    lightbook.write(tmp_path, parameters=lightbook.PARAMETERS + '\ndates: list = []  # of two, as ["2000-02-16"]')
+    (run,) = read("regions: [{region: Aletsch, dates: [2000-02-16, 2012-08-20]}]")
+    assert run.parameters["dates"] == ["2000-02-16", "2012-08-20"]
     assert json.dumps(run.parameters)
