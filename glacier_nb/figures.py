@@ -57,7 +57,7 @@ def parts(models: Sequence[Model]) -> list[str]:
 
 def figure(section: Section, model: Model, number: int) -> str:
     """The HTML of one `section` whose view is `model`."""
-    data = json.dumps(json_item(model, f"plot-{number}")).replace("</", "<\\/")
+    data = json.dumps(json_item(model, f"plot-{number}"), separators=(",", ":")).replace("</", "<\\/")
     alt = html.escape(section.alt or section.caption, quote=True)
     numbers = ""
     if section.table is not None:
@@ -77,15 +77,40 @@ def page(
 ) -> pathlib.Path:
     """Write `sections` as one HTML page to `path`, whole or not at all, and return the path.
 
+    Of a page over pages.LARGEST it leaves out sections and names them: folded ones before others, later ones first.
     Args: `text` is a paragraph under the title; `manifest` (provenance.manifest) is shown as a line that unfolds.
+    Raises ValueError where each section alone is too large.
     """
     models = [drawn(section.view) for section in sections]
-    body = "".join(
-        f"<section>{figure(section, model, i)}</section>\n"
-        for i, (section, model) in enumerate(zip(sections, models, strict=True))
-    )
-    body += pages.provenance_line(manifest) if manifest else ""
-    return pages.whole(title, body, path, pages.library(parts(models)) + pages.LOADER + pages.KEYS, text)
+    told = [figure(*one, number) for number, one in enumerate(zip(sections, models, strict=True))]
+    facts = pages.provenance_line(manifest) if manifest else ""
+
+    def fits(body: str, scripts: str) -> bool:
+        return len(pages.laid(title, body, scripts, text).encode()) <= pages.LARGEST
+
+    def made(kept: set[int]) -> tuple[str, str]:
+        body = "".join(f"<section>{told[number]}</section>\n" for number in sorted(kept))
+        body += absent([(sections[number], told[number]) for number in range(len(told)) if number not in kept])
+        shown = parts([models[number] for number in sorted(kept)])
+        return body + facts, pages.library(shown) + pages.LOADER + pages.KEYS
+
+    kept = set(range(len(told)))
+    if not fits(*made(kept)):
+        kept = set()
+        for number in sorted(range(len(told)), key=lambda number: sections[number].folded):
+            kept |= {number} if fits(*made(kept | {number})) else set()
+    body, scripts = made(kept or set(range(len(told))))
+    return pages.whole(title, body, path, scripts, text)
+
+
+def absent(left: Sequence[tuple[Section, str]]) -> str:
+    """The line of a page that names what it has `left` out, sections and their HTML; empty for none."""
+    if not left:
+        return ""
+    names = "; ".join(f"“{one.caption or one.alt}” ({len(text.encode()) / 1e6:.1f} MB)" for one, text in left)
+    said = f"Left out, to keep this page under {pages.LARGEST / 1e6:.0f} MB: {names}. "
+    said += "Take a smaller region or fewer dates, or save each as a page of its own: plots.save(view, path, title)."
+    return f"<p class=lede role=note>{html.escape(said)}</p>\n"
 
 
 def save(

@@ -54,14 +54,19 @@ def provenance_line(manifest: Mapping) -> str:
     return f"<details><summary>How this was made: {line}</summary><pre>{full}</pre></details>"
 
 
-def whole(title: str, body: str, path: str | os.PathLike, scripts: str = "", text: str = "") -> pathlib.Path:
-    """Write an HTML page with `title`, the paragraph `text` and `body`; ValueError above LARGEST bytes."""
+def laid(title: str, body: str, scripts: str = "", text: str = "") -> str:
+    """The HTML of a page with `title`, the paragraph `text` and `body`."""
     lede = f"<p class=lede>{html.escape(text)}</p>" if text else ""
-    page = (
+    return (
         f"<!doctype html><html lang=en><head><meta charset=utf-8><title>{html.escape(title)}</title>"
         f"<meta name=viewport content='width=device-width, initial-scale=1'><style>{STYLE}</style></head>"
         f"<body><main><header><h1>{html.escape(title)}</h1>{lede}</header>\n{body}</main>\n{scripts}</body></html>\n"
     )
+
+
+def whole(title: str, body: str, path: str | os.PathLike, scripts: str = "", text: str = "") -> pathlib.Path:
+    """Write the page that is `laid` from these; ValueError above LARGEST bytes."""
+    page = laid(title, body, scripts, text)
     size = len(page.encode())
     if size > LARGEST:
         raise ValueError(
