@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 import shapely
 
-from glacier_nb import batch, demo, metrics, sinks, splits, systems, terminus, vectorize, weights
+from glacier_nb import batch, demo, edits, metrics, sinks, splits, systems, terminus, vectorize, weights
 
 SMALL = {
     "02_map_outlines": {"years": [2025], "sensor": "landsat-c2-l2", "system": "debris-demo", "symmetries": 4},
@@ -84,13 +84,19 @@ def test_fronts_drawn_or_mapped_otherwise_retreat_as_far(more, region, tmp_path)
 
 def test_what_area_change_is_asked_to_assume_is_in_its_numbers_and_said(region, tmp_path):
     given = {"years": [2017, 2025], "smooth": 1, "no_growth": True, "same_errors": True, "least_recall": 0.3}
+    true = demo.truth("outlines", 7)
+    drawn = edits.write(true[true.time.dt.year == 2025], tmp_path / "drawn.gpkg")  # the last date, by hand
+    given |= {"edited": str(drawn), "edited_by": "A. Reader", "edit_reason": "shadow taken for ice"}
     where = {"provider": demo.provider("demo", 7), "out": str(tmp_path)}
     batch.notebook("03_area_change", given | where, tmp_path, progress=False)
     told = json.loads((tmp_path / "manifest.json").read_text())
     assert told["change"]["assumptions"] == {name: given[name] for name in ("no_growth", "same_errors", "least_recall")}
     assert told["smoothing"]["rounds"] == 1 and all(told["smoothing"]["added_m2"])
+    assert told["edited_by"] == "A. Reader" and told["edit_reason"] == "shadow taken for ice"
     table = pd.read_parquet(tmp_path / "change.parquet")
     assert (table.change_m2.dropna() < 1).all()  # nothing grew
+    by_hand = table[table.edited_by.fillna("") != ""]
+    assert len(by_hand) and by_hand.time.dt.year.eq(2025).all() and by_hand.snowline_m.isna().all()
     assert (table.loc[table.rgi_id == "region", "dh_dt_m_a"] < 0).all()  # thinner, beside smaller
     outlines = gpd.read_parquet(tmp_path / "outlines.parquet")
     one, two = (outlines[(outlines.system == "extent-demo") & (outlines.time == time)].union_all()
@@ -106,7 +112,10 @@ def test_what_area_change_is_asked_to_assume_is_in_its_numbers_and_said(region, 
     for time, ice in zip(levels.index, (one, two), strict=True):
         assert levels[time] == pytest.approx(ice.intersection(common).area, rel=0.01), time
     told = nbformat.read(tmp_path / "03_area_change.ipynb", 4).cells[-2].outputs[-1]["data"]["text/markdown"]
-    assert all(word in told for word in ("smooth=1", "no glacier grew", "err alike", "less than 30%", "m a⁻¹"))
+    assert all(
+        word in told
+        for word in ("smooth=1", "no glacier grew", "err alike", "less than 30%", "m a⁻¹", "by hand by A. Reader")
+    )
 
 
 def test_training_leaves_weights_that_know_what_they_learnt_from(ran):
