@@ -181,7 +181,8 @@ def fronts(
         if shapes is not None and len(shapes):
             marks[name] = {"marker": sign, "line_color": maps.INK, "fill_color": None}
             solid = {"fill_alpha": 0} if shapes.geom_type.str.contains("Polygon").any() else {}
-            layers.append(maps.shapes(shapes.to_crs(crs), maps.INK, line_color=maps.INK, line_dash=dash, **solid))
+            style = {"line_color": maps.INK, "line_dash": dash} | solid
+            layers.append(maps.shapes(shapes.to_crs(crs), maps.INK, maps.grain(edges), **style))
     casing = maps.shapes(fronts[["front", "geometry"]], maps.INK, maps.grain(edges), line_alpha=0.35)
     layers.append(casing.opts(line_width=thin + 1, nonselection_line_alpha=0, hooks=[pick]))
     lines = maps.shapes(
