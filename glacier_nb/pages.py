@@ -45,7 +45,8 @@ def library(parts: Sequence[str] = ("bokeh",)) -> str:
 
 
 def provenance_line(manifest: Mapping) -> str:
-    """The facts of `manifest` that fit on a line, and all of it to unfold."""
+    """The facts of `manifest` that fit on a line, and all of it to unfold; paths of this machine by their last name."""
+    manifest = provenance.short(dict(manifest))
     facts = [
         f"{name.replace('_', ' ')} {value}" for name, value in manifest.items() if isinstance(value, str | int | float)
     ]
