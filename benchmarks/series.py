@@ -3,12 +3,12 @@
     python benchmarks/series.py [--first 1000] [--steps 1000] [--seeds 9001 ...] [--tests 9013 ...] [--json]
 
 `front-series` is trained on synthetic landscapes (`landscapes.series`: single Sentinel-2 passes with their clouds,
-radar beside), `--first` steps date by date. From there it goes on twice for `--steps`: given all five dates at a time,
-and date by date as before. Both are tested on landscapes that neither saw. A front is where ice is as likely as water
-(`vectorize.fronts`), in a box about all true fronts of the glacier, 50 pixels wider; its distance is the mean of both
-directions to the true one. It is under cloud where a tenth or more of the true front was hidden in that pass, in
-melange where there is some, else clear. Weights stay in the folder, their scores in their cards: a second call tests
-them again.
+radar beside), `--first` steps date by date. From there it goes on twice for `--steps`: given one to five of the dates
+at a time (`patches.batches`), and date by date as before. Both are tested on landscapes that neither saw. A front is
+where ice is as likely as water (`vectorize.fronts`), in a box about all true fronts of the glacier, 50 pixels wider;
+its distance is the mean of both directions to the true one. It is under cloud where a tenth or more of the true front
+was hidden in that pass, in melange where there is some, else clear. Weights stay in the folder, their scores in their
+cards: a second call tests them again.
 """
 
 import argparse

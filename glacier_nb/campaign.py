@@ -12,7 +12,6 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 
-import dask
 import distributed.system
 import nbformat
 import psutil
@@ -56,9 +55,8 @@ def run(
     with _alone(out, runs[0].notebook.stem), _interruptible(), contextlib.ExitStack() as opened:
         todo = [one for one in runs if again or outcomes.of(one, out).status != outcomes.GOOD]
         shared = {}
-        where = where or ("gateway" if dask.config.get("gateway.address", None) else "local")  # as cluster.client
-        if where == "gateway":
-            shared = {"client": where} if "client" in runs[0].defaults else {}
+        if cluster.place(where) == "gateway":
+            shared = {"client": "gateway"} if "client" in runs[0].defaults else {}
         elif todo and "client" in todo[0].defaults:
             session = opened.enter_context(cluster.client(where, workers, cluster.cores()))
             shared = {"client": session.scheduler.address}

@@ -67,16 +67,16 @@ def client(
 ) -> Iterator[distributed.Client]:
     """A `distributed.Client`, its dashboard's address printed, closed at the end of the block.
 
-    where: "" is "gateway" where one is set up, as a JupyterHub does (DASK_GATEWAY__ADDRESS), else "local". "local"
-    starts `workers` processes of `threads` threads here (no more than `cores()` in all, but one each) with `memory`
-    each ("auto": an equal part of the machine's, or of its container's), and stops them at the end; "cuda" one process
-    for each GPU here; "gateway" a cluster of `workers` by dask-gateway, as a JupyterHub has it set up; "slurm" as many
-    jobs by dask-jobqueue; an address (tcp://..., tls://..., ws://...) joins a cluster that somebody else runs, and
-    leaves it running. options go to `dask_gateway.Gateway` (address, proxy_address, auth) and its clusters, or to the
-    cluster's class. timeout: seconds to wait for a scheduler, and for a gateway's first worker ten times that.
+    where: "" as `place` has it. "local" starts `workers` processes of `threads` threads here (no more than `cores()` in
+    all, but one each) with `memory` each ("auto": an equal part of the machine's, or of its container's), and stops
+    them at the end; "cuda" one process for each GPU here; "gateway" a cluster of `workers` by dask-gateway, as a
+    JupyterHub has it set up; "slurm" as many jobs by dask-jobqueue; an address (tcp://..., tls://..., ws://...) joins a
+    cluster that somebody else runs, and leaves it running. options go to `dask_gateway.Gateway` (address,
+    proxy_address, auth) and its clusters, or to the cluster's class. timeout: seconds to wait for a scheduler, and for
+    a gateway's first worker ten times that.
     ValueError: none of these. LookupError: a library that is not installed. ConnectionError: nobody answers there.
     """
-    where = where or ("gateway" if dask.config.get("gateway.address", None) else "local")
+    where = place(where)
     if where not in STARTS and "://" not in where:
         known = ", ".join(repr(name) for name in STARTS)
         raise ValueError(
@@ -94,6 +94,15 @@ def client(
             if where == "gateway":
                 session.wait_for_workers(1, timeout=10 * timeout)
             yield session
+
+
+def place(where: str = "") -> str:
+    """`where`, or, of "", "gateway" where one is set up, as a JupyterHub does (DASK_GATEWAY__ADDRESS), else "local".
+
+    >>> place("tcp://10.0.0.1:8786")
+    'tcp://10.0.0.1:8786'
+    """
+    return where or ("gateway" if dask.config.get("gateway.address", None) else "local")
 
 
 def held(where: str = "", **options) -> distributed.Client:
