@@ -80,9 +80,9 @@ def back(x: Tensor, number: int) -> Tensor:
 
 
 def mean_and_variance(
-    models: Sequence[nn.Module], predict: Callable[[nn.Module, Tensor], Tensor], x: Tensor, who: Members, seed: int
+    predictors: Sequence[Callable[[Tensor], Tensor]], x: Tensor, who: Members, seed: int
 ) -> tuple[Tensor, Tensor]:
-    """Mean and variance over all members of `predict(model, x)` (batch, score, y, x), by Welford's recurrence (1962).
+    """Mean and variance (batch, score, y, x) over all members, a predictor a network, by Welford's recurrence (1962).
 
     The input is turned, the answer turned back. seed: of this batch, so that the dropout of a window is the same
     whoever predicts it and when. Dropout as Gal and Ghahramani 2016, arXiv:1506.02142; several networks as
@@ -90,12 +90,12 @@ def mean_and_variance(
     """
     mean = square = None
     count = 0
-    for model in models:
+    for predict in predictors:
         for number in who.symmetries:
             turned = networks.symmetry(x, number).contiguous(memory_format=torch.channels_last)
             for _ in range(max(1, who.passes)):
                 with _drawing((who.seed, seed, count), x.device) if who.passes else contextlib.nullcontext():
-                    found = back(predict(model, turned), number)
+                    found = back(predict(turned), number)
                 count += 1
                 if mean is None:
                     mean, square = found.clone(), torch.zeros_like(found)
@@ -104,6 +104,24 @@ def mean_and_variance(
                 mean += off / count
                 square += off * (found - mean)
     return mean, square / count
+
+
+def temper(zones: Tensor, mapped: Sequence[int], temperature: float) -> Tensor:
+    """Zones (batch, zone, y, x) with the logit of the sum of `mapped` ones divided by `temperature`, 1: as they are.
+
+    That sum stays 0.5 where it was, so that outlines stay; the mapped zones and the others keep their proportions.
+    Guo et al. 2017, arXiv:1706.04599; each member by its own, before they are averaged.
+
+    >>> temper(torch.tensor([0.1, 0.6, 0.3]).reshape(1, 3, 1, 1), [1, 2], 2.0).flatten().round(decimals=3).tolist()
+    [0.25, 0.5, 0.25]
+    """
+    if temperature == 1:
+        return zones
+    side = torch.zeros(zones.shape[1], dtype=torch.bool, device=zones.device)
+    side[list(mapped)] = True
+    before = zones[:, side].sum(1, keepdim=True).clamp(1e-7, 1 - 1e-7)
+    after = torch.sigmoid(torch.logit(before) / temperature)
+    return zones * torch.where(side[:, None, None], after / before, (1 - after) / (1 - before))
 
 
 def of_dates(maps: Sequence[xr.DataArray]) -> xr.DataArray:

@@ -3,6 +3,7 @@
 import collections
 import contextlib
 import dataclasses
+import functools
 import itertools
 import threading
 from collections.abc import Mapping
@@ -216,18 +217,20 @@ def _batch(x: Tensor, cuts: list[tuple[slice, slice]], job: Job, seed: int) -> T
     half = PRECISIONS[job.precision]
     days = [torch.tensor([job.days], device=where).expand(len(cuts), -1)] if job.days else []
 
-    def probabilities(model: nn.Module, inputs: Tensor) -> Tensor:
+    def probabilities(model: nn.Module, temperature: float, inputs: Tensor) -> Tensor:
         with torch.autocast(where.type, half, enabled=half is not None):
             terms = model(inputs, *days)
         terms = {name: scores.float() for name, scores in terms.items() if isinstance(scores, Tensor)}
         found = systems.finish(job.system, terms, job.term)
         if job.term not in found:
             raise LookupError(f"{job.system.name} gives {', '.join(found)}, not {job.term}")
-        return found[job.term].unflatten(0, (len(cuts), -1)).flatten(1, 2)  # the scores of a series date by date
+        found = ensembles.temper(found[job.term], systems.mapped(job.system), temperature)
+        return found.unflatten(0, (len(cuts), -1)).flatten(1, 2)  # the scores of a series date by date
 
+    each = [functools.partial(probabilities, *one) for one in zip(models(job), job.temperatures, strict=True)]
     if not job.members.several:
-        return probabilities(models(job)[0], batch).cpu()
-    return torch.cat(ensembles.mean_and_variance(models(job), probabilities, batch, job.members, seed), dim=1).cpu()
+        return each[0](batch).cpu()
+    return torch.cat(ensembles.mean_and_variance(each, batch, job.members, seed), dim=1).cpu()
 
 
 def _out_of_memory(error: RuntimeError) -> bool:

@@ -21,7 +21,8 @@ class Job:
 
     weights: one row a network of the ensemble, or none for a network without parameters. mean, std: of each input, for
     each network. seam: whether to measure by how much neighbouring windows differ where they meet. days: of the dates
-    of a series, whose channels and scores then come date by date; none: one date.
+    of a series, whose channels and scores then come date by date; none: one date. temperatures: of each network's
+    zones (`uncertainty.temper`), 1 where none was found.
     """
 
     system: System
@@ -38,6 +39,7 @@ class Job:
     deterministic: bool = False
     seam: bool = False
     days: tuple[float, ...] = ()
+    temperatures: tuple[float, ...] = (1.0,)
 
     @property
     def dates(self) -> int:
@@ -72,6 +74,7 @@ def job(
     compile: bool = False,
     deterministic: bool = False,
     days: tuple[float, ...] = (),
+    tempered: bool = True,
 ) -> Job:
     """What the workers must know; `scores` are those of one date. ValueError where the precision is unknown."""
     if precision not in PRECISIONS:
@@ -84,4 +87,5 @@ def job(
     size = batch or (16 if torch.cuda.is_available() else 1)
     scores *= max(1, len(days))
     made = Job(system, rows, term, scores, mean, std, size, key, members, precision, compile, deterministic)
-    return dataclasses.replace(made, days=days)
+    warm = tuple(float(row.card.get("temperature", 1.0)) if tempered and term == "zones" else 1.0 for row in rows)
+    return dataclasses.replace(made, days=days, temperatures=warm or (1.0,))

@@ -44,7 +44,8 @@ class Options:
     precision: "float32", or "bfloat16" or "float16" where the device has them. symmetries: 1, 4, 8, or their numbers.
     passes: of Monte-Carlo dropout, drawn by `seed`; both as the system's paper has them unless given. With several
     members (weights are members too) the product is their mean, and its coordinate `spread` their standard deviation.
-    compile: by torch, which costs a minute.
+    tempered: each network's zones by the temperature on its card, where `train.calibrate` wrote one: a probability that
+    holds, the same outlines; attrs "temperature". compile: by torch, which costs a minute.
     deterministic: the same bits on every run on the same device. plan: True returns the `plans.Plan` and predicts
     nothing; given that plan, what it took is printed beside it, and in attrs "planned".
     """
@@ -58,6 +59,7 @@ class Options:
     symmetries: int | Sequence[int] | None = None
     passes: int | None = None
     seed: int = 0
+    tempered: bool = True
     compile: bool = False
     deterministic: bool = False
     plan: bool | Plan = False
@@ -170,7 +172,7 @@ def _run(
     layers = xr.concat(checked, "feature", join="exact", combine_attrs="override") if days else checked[0]
     missing = list(dict.fromkeys(name for names in without for name in names))
     how = {name: getattr(asked, name) for name in ("precision", "symmetries", "passes", "seed")}
-    how |= {"compile": asked.compile, "deterministic": asked.deterministic}
+    how |= {"compile": asked.compile, "deterministic": asked.deterministic, "tempered": asked.tempered}
     how["symmetries"] = system.views if asked.symmetries is None else asked.symmetries
     how["passes"] = (system.passes if system.passes > 1 else 0) if asked.passes is None else asked.passes
     job = jobs.job(system, rows, term, len(scores), batch, **how, days=days)
@@ -227,6 +229,7 @@ def _work(
     attrs |= {"system": system.name, "weights": ", ".join(row.name for row in rows)}
     attrs |= {"weights_sha256": ", ".join(row.sha256 for row in rows), "window": window, "halo": halo}
     attrs |= {"missing": ", ".join(missing)}
+    attrs |= {"temperature": list(job.temperatures)} if set(job.temperatures) != {1.0} else {}
     facts = attrs | {"chunk": [down.chunk, across.chunk], "dtype": asked.dtype, "term": term}
     facts |= {"precision": job.precision, "members": dataclasses.asdict(job.members)}
     if asked.out is not None:

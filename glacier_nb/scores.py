@@ -62,8 +62,7 @@ def zones(system: str | System, path: Paths, samples: Sequence[Sample], cleaned:
     """
     system = systems.find(system)
     both, either, errors = np.zeros(len(system.zones)), np.zeros(len(system.zones)), {}
-    ice = [number for number, zone in enumerate(system.zones) if zone in clean.ICE]
-    mapped = ice or list(range(1, len(system.zones)))
+    mapped = systems.mapped(system)
     for sample in samples:
         found, truth = chances(system, path, sample, cleaned), np.asarray(sample.truth)
         seen = known(sample, found)
@@ -74,7 +73,7 @@ def zones(system: str | System, path: Paths, samples: Sequence[Sample], cleaned:
         share = np.isin(guess, mapped).sum() / max(1, np.isin(true, mapped).sum())
         errors[sample.name] = round(100 * float(share - 1), 3)
     iou = np.where(either > 0, both / np.maximum(either, 1), np.nan).round(4).tolist()
-    area = "ice_area_error_percent" if ice else "area_error_percent"
+    area = "ice_area_error_percent" if set(system.zones) & set(clean.ICE) else "area_error_percent"
     return {"iou": dict(zip(system.zones, iou, strict=True)), area: errors}
 
 

@@ -72,6 +72,16 @@ def finish(system: System, terms: Mapping[str, Tensor], wanted: str = "front") -
     return known
 
 
+def mapped(system: System) -> list[int]:
+    """Numbers of the zones that a system is there to map: those of ice, else all but the first.
+
+    >>> mapped(find("extent-demo")), mapped(find("rock-demo"))
+    ([1, 2], [1])
+    """
+    ice = [number for number, zone in enumerate(system.zones) if zone in clean.ICE]
+    return ice or list(range(1, len(system.zones)))
+
+
 def find(name: str | System) -> System:
     """The row of `SYSTEMS` called `name`; LookupError names all of them.
 

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from glacier_nb import clean, features, labels, predict, provenance, scores, splits, systems, uncertainty
+from glacier_nb import features, labels, predict, provenance, scores, splits, systems, uncertainty
 from glacier_nb import weights as trained
 from glacier_nb.adapting import adapt, adaptation, masked
 from glacier_nb.fitting import Fit, fit, save
@@ -193,7 +193,7 @@ def out_of_fold(
 def calibrate(path: str | os.PathLike, validation: Sequence[Sample], system: str | System | None = None) -> float:
     """The temperature of weights, found on scenes they did not learn from and written into their card.
 
-    Of the probability of ice, for `uncertainty.temper` (Guo et al. 2017). The card's keys: temperature,
+    Of the probability of ice (Guo et al. 2017); `predict.zones` tempers by it. The card's keys: temperature,
     temperature_from (names of the scenes), and on all their known pixels, as the weights give it and tempered,
     ece_before, ece_after (`uncertainty.ece`), reliability_before, reliability_after (`uncertainty.reliability`: a list
     for each column, null in an empty bin). ValueError: a scene is among those the card says were learnt.
@@ -202,10 +202,11 @@ def calibrate(path: str | os.PathLike, validation: Sequence[Sample], system: str
     if learnt := sorted({sample.name for sample in validation} & set(row.card.get("samples", ()))):
         raise ValueError(f"{learnt[0]} was learnt from: a temperature is found on validation scenes only")
     system = systems.find(system or row.system)
-    ice = [number for number, zone in enumerate(system.zones) if zone in clean.ICE]
+    ice = systems.mapped(system)
+    untempered = dataclasses.replace(row, card={key: row.card[key] for key in row.card if key != "temperature"})
     chance, true = [], []
     for sample in validation:
-        found = scores.chances(system, path, sample)[ice]
+        found = scores.chances(system, untempered, sample)[ice]
         seen, found = scores.known(sample, found), found.sum(axis=0).clip(0, 1)
         chance.append(found[seen])
         true.append(np.isin(np.asarray(sample.truth)[seen], ice))

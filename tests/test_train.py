@@ -198,12 +198,42 @@ def test_temperature_is_found_on_validation_alone_and_kept(found, tmp_path):
     path = train.save(found, tmp_path / "small.safetensors")
     with pytest.raises(ValueError, match="scene 0 was learnt from"):
         train.calibrate(path, [SCENES[0], SCENES[3]], SYSTEM)
+    raw = scores.chances(SYSTEM, path, SCENES[3])
     warmth = train.calibrate(path, SCENES[3:], SYSTEM)
     row = weights.find(path)
     assert row.card["temperature"] == warmth and row.card["temperature_from"] == ["scene 3"]
-    ice, true = scores.chances(SYSTEM, path, SCENES[3])[1], SCENES[3].truth == 1
+    ice, true = raw[1], SCENES[3].truth == 1
     loss = [likelihood(uncertainty.temper(ice, factor * warmth), true) for factor in (0.8, 1, 1.25)]
     assert loss[1] == min(loss)
+    assert (
+        train.calibrate(path, SCENES[3:], SYSTEM) == warmth
+    )  # found on what the network says, not on what it was told
+
+
+def test_maps_are_tempered_by_their_cards_and_outlines_stay(found, tmp_path):
+    """Each member by its own temperature before they are averaged, the zones on either side in their proportions."""
+    warm = {"a": 2.0, "b": 0.5}
+    paths = {name: train.save(found, tmp_path / f"{name}.safetensors") for name in ("raw", *warm)}
+    for name, temperature in warm.items():
+        card = paths[name].with_suffix(".json")
+        card.write_text(json.dumps(json.loads(card.read_text()) | {"temperature": temperature}))
+    layers = scores.layers(SYSTEM, SCENES[3])
+    maps = {name: predict.zones(layers, SYSTEM, str(path), clean=False, progress=False) for name, path in paths.items()}
+    raw = maps["raw"].values
+    assert "temperature" not in maps["raw"].attrs and maps["a"].attrs["temperature"] == [2.0]
+    for name, temperature in warm.items():
+        values = maps[name].values
+        np.testing.assert_allclose(values[1], uncertainty.temper(raw[1], temperature), atol=1e-5)
+        np.testing.assert_allclose(values.sum(axis=0), 1, atol=1e-5)
+        np.testing.assert_array_equal(values[1] > 0.5, raw[1] > 0.5)
+        others = raw[[0, 2]].min(axis=0) > 1e-3
+        np.testing.assert_allclose((values[0] / values[2])[others], (raw[0] / raw[2])[others], rtol=1e-3)
+    both = predict.zones(layers, SYSTEM, [str(paths[name]) for name in warm], clean=False, progress=False)
+    assert both.attrs["temperature"] == [2.0, 0.5]
+    np.testing.assert_allclose(both.values, (maps["a"].values + maps["b"].values) / 2, atol=1e-5)
+    np.testing.assert_allclose(both.spread.values, abs(maps["a"].values - maps["b"].values) / 2, atol=1e-5)
+    plain = predict.zones(layers, SYSTEM, str(paths["a"]), clean=False, progress=False, tempered=False)
+    np.testing.assert_allclose(plain.values, raw, atol=1e-6)
 
 
 @pytest.mark.parametrize("sure", [1.0, 2.5])
