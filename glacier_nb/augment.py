@@ -1,10 +1,13 @@
-"""What a training cut may be put through beside the symmetries of the square, each drawn with its own probability.
+"""What a training cut may be put through, each step drawn with its own probability.
+
+Symmetries of the square that are drawn evenly are the recipe's `symmetries`; `mirrored` and `turned` are for others.
 
 A recipe names steps in order: (function, probability, options). A step takes the parts of one cut, x (channel, y, x)
 normalised, truth, seen and front (y, x), and a generator, and returns the parts. Where a cut is moved, ground from
 beyond its edge is unseen; classes and fronts go to the nearest pixel.
 
-Without a source, plain or ours: `applied`, `rotated`, `scaled`, `toned`, `inverted`, `noisy`, `sharpened`.
+Without a source, plain or ours: `applied`, `mirrored`, `turned`, `rotated`, `scaled`, `toned`, `inverted`, `noisy`,
+`sharpened`.
 """
 
 import math
@@ -25,6 +28,18 @@ def applied(steps: Steps, parts: Parts, rng: np.random.Generator) -> Parts:
         if rng.random() < probability:
             parts = step(parts, rng, **options)
     return parts
+
+
+def mirrored(parts: Parts, rng: np.random.Generator, axes: Sequence[str] = ("x",)) -> Parts:
+    """West for east ("x") or north for south ("y"): one of `axes`, drawn evenly."""
+    axis = {"y": -2, "x": -1}[str(rng.choice(list(axes)))]
+    return {name: part.flip(axis) for name, part in parts.items()}
+
+
+def turned(parts: Parts, rng: np.random.Generator, by: Sequence[int] = (1, 2, 3)) -> Parts:
+    """By a number of quarter turns out of `by`, drawn evenly; exact, unlike `rotated`. A cut is square."""
+    number = int(rng.choice(list(by)))
+    return {name: torch.rot90(part, number, (-2, -1)) for name, part in parts.items()}
 
 
 def rotated(parts: Parts, rng: np.random.Generator, most: float = 0.0, by: Sequence[float] = ()) -> Parts:

@@ -52,7 +52,7 @@ def shortened(done: float, losses: Sequence[float], share: float, power: float) 
 
 _CYCLIC = "one cycle of the learning rate in all, as the number of steps an epoch was not counted"
 _BLENDED = "windows overlap and blend, where the paper takes one every 128 pixels with Gaussian weights"
-_STRENGTH = "how strong brightness, warping and noise are was not read: plain choices"
+_STRENGTH = "which way cuts are flipped and turned, and how strong brightness, warping and noise are, was not read"
 _HOOKED = functools.partial(
     System,
     task="front",
@@ -82,13 +82,17 @@ ROWS = (
             schedule=functools.partial(triangle, low=0.2, cycles=1),
             validations=150,
             patience=30,
-            symmetries=TURNED,
             clip=1.0,
-            augment=((augment.toned, 0.1, {}), (augment.warped, 0.1, {}), (augment.noisy, 0.5, {})),
+            augment=(
+                (augment.mirrored, 0.3, {"axes": ("y", "x")}),
+                (augment.turned, 0.5, {}),
+                (augment.toned, 0.1, {}),
+                (augment.warped, 0.1, {}),
+                (augment.noisy, 0.5, {}),
+            ),
         ),
         trace=WATER_EDGE,
-        departs=f"{_CYCLIC}; {_STRENGTH}; all eight symmetries evenly for flips of chance 0.3 and turns of 0.5;"
-        f" {_UNAVAILABLE}; {_BLENDED}",
+        departs=f"{_CYCLIC}; {_STRENGTH}; {_UNAVAILABLE}; {_BLENDED}",
         mean=(0.3047126829624176,),
         std=(0.32187142968177795,),
         reference_parameters=19_307_012,
@@ -110,12 +114,17 @@ ROWS = (
             schedule=functools.partial(triangle, low=0.2, cycles=1),
             validations=150,
             patience=30,
-            symmetries=TURNED,
             clip=1.0,
-            augment=((augment.toned, 0.65, {}), (augment.warped, 0.65, {}), (augment.noisy, 0.65, {})),
+            augment=(
+                (augment.mirrored, 0.65, {"axes": ("y", "x")}),
+                (augment.turned, 0.65, {}),
+                (augment.toned, 0.65, {}),
+                (augment.warped, 0.65, {}),
+                (augment.noisy, 0.65, {}),
+            ),
         ),
         trace=(tracing.ridge, {"threshold": 0.12, "min_length": 750.0, "least": 5}),
-        departs=f"{_CYCLIC}; {_STRENGTH}; all eight symmetries evenly for flips and turns of chance 0.65; {_BLENDED}",
+        departs=f"{_CYCLIC}; {_STRENGTH}; {_BLENDED}",
         mean=(0.3047126829624176,),
         std=(0.32187142968177795,),
         reference_parameters=19_306_913,

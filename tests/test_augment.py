@@ -7,7 +7,7 @@ import pytest
 import torch
 from test_train import SCENES, SYSTEM
 
-from glacier_nb import augment, patches, systems
+from glacier_nb import augment, networks, patches, systems
 
 STEPS = (
     (augment.rotated, {"most": 30.0}),
@@ -56,6 +56,45 @@ def test_a_turn_is_by_the_angle_asked_for():
     torch.testing.assert_close(back["x"], torch.rot90(parts["x"], -1, (1, 2)), atol=1e-4, rtol=0)
     still = augment.rotated(parts, np.random.default_rng(0), by=(0,))
     torch.testing.assert_close(still["x"], parts["x"], atol=1e-5, rtol=0)
+
+
+def numbered(side: int = 4) -> dict[str, torch.Tensor]:
+    """Parts whose every pixel has its own number: each symmetry of the square gives another picture."""
+    number = torch.arange(float(side * side)).reshape(side, side)
+    return {"x": number[None], "truth": number.long(), "seen": number > 3, "front": number % 5 == 0}
+
+
+def test_flips_and_turns_are_the_symmetries_of_the_square():
+    parts, rng = numbered(), np.random.default_rng(0)
+    for step, options, numbers in (
+        (augment.mirrored, {}, {4}),
+        (augment.mirrored, {"axes": ("y", "x")}, {4, 6}),
+        (augment.turned, {}, {1, 2, 3}),
+        (augment.turned, {"by": (2,)}, {2}),
+    ):
+        drawn = set()
+        for _ in range(40):
+            found = step(parts, rng, **options)
+            one = next(n for n in range(8) if torch.equal(found["x"], networks.symmetry(parts["x"], n)))
+            drawn.add(one)
+            assert all(torch.equal(found[name], networks.symmetry(parts[name], one)) for name in parts)
+        assert drawn == numbers
+
+
+@pytest.mark.parametrize("name, flip, turn", [("caffe_zones", 0.3, 0.5), ("caffe_fronts", 0.65, 0.65)])
+def test_caffe_s_cuts_are_flipped_and_turned_as_often_as_published(name, flip, turn):
+    """Counted by the picture they give: a flip and a half turn are the other flip."""
+    recipe, parts, rng, n = systems.find(name).recipe, numbered(), np.random.default_rng(0), 4000
+    steps = [step for step in recipe.augment if step[0] in (augment.mirrored, augment.turned)]
+    found = [augment.applied(steps, parts, rng)["x"] for _ in range(n)]
+    pictures = [networks.symmetry(parts["x"], number) for number in range(8)]
+    counts = np.array([sum(torch.equal(one, picture) for one in found) for picture in pictures])
+    quarter, still = turn / 3, 1 - turn
+    expected = np.array(
+        [(1 - flip) * still, *[(1 - flip) * quarter] * 3, *[flip * (still + quarter) / 2, flip * quarter] * 2]
+    )
+    assert expected.sum() == pytest.approx(1) and recipe.symmetries == (0,)
+    assert (abs(counts / n - expected) < 4 * np.sqrt(expected * (1 - expected) / n)).all()
 
 
 def test_ground_from_beyond_the_cut_is_unseen():
