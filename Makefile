@@ -6,7 +6,7 @@ bin := .venv/bin
 export OMP_NUM_THREADS ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help environment demo run systems test test-slow live bench check docs gallery wheel release lock lock-docs clean
+.PHONY: help environment demo run systems test test-slow hub live bench check docs gallery wheel notes release lock lock-docs clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -41,6 +41,10 @@ test: .venv/.installed  ## the tests (20 minutes at most on two cores)
 test-slow: .venv/.installed  ## what takes minutes: five unseen seeds, training, memory
 	$(bin)/python -m pytest -m slow $(ARGS)
 
+hub: .venv/.installed  ## what the hub's tests need: a JupyterHub of the extra `hub`, and its proxy by npm
+	$(bin)/python -m pip install --quiet -c requirements.lock --editable ".[hub]"
+	npm install --silent --global configurable-http-proxy
+
 live: .venv/.installed  ## area change of a real glacier from each provider that asks for no account, over the network
 	for one in planetary-computer earth-search; do \
 	  $(bin)/python -m glacier_nb run --region Aletsch --years 2024,2025 --system ndsi --provider $$one \
@@ -71,7 +75,10 @@ wheel: .venv/.installed  ## a wheel in dist/ that runs the demo without this rep
 	$(bin)/python -m pip wheel --quiet --no-deps --wheel-dir dist .
 	$(bin)/python -m pytest -q -m slow tests/test_release.py
 
-release: check test docs wheel  ## all that has to pass, then the tag of pyproject.toml's version; pushing it is left to you
+notes: .venv/.installed  ## what is new in this version, as its release tells; refuses one that is not ready
+	@$(bin)/python .github/notes.py
+
+release: notes check test docs wheel  ## all that has to pass, then the tag of the version; pushing it is left to you
 	git diff --quiet HEAD || { echo "commit what you changed first" >&2; exit 1; }
 	git tag -a "v$$($(bin)/python -c 'import glacier_nb; print(glacier_nb.__version__)')" -m "see CHANGELOG.md"
 	@echo "git push --follow-tags: the workflow publishes dist/ and a DOI comes with the release"

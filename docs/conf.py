@@ -1,5 +1,6 @@
 """How the pages are built: `make docs`. Docstrings are data sheets, notebooks are shown as they are."""
 
+import importlib
 import json
 import pathlib
 import re
@@ -13,7 +14,7 @@ REPOSITORY = PROJECT["urls"]["Repository"]
 
 project, author = "glacier_nb", "The glacier_nb developers"
 copyright = f"{author}, Apache-2.0"
-version = release = PROJECT["version"]
+version = release = importlib.import_module("glacier_nb").__version__
 extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.viewcode"]
 source_suffix = {".md": "myst-nb", ".ipynb": "myst-nb"}
 html_theme = "pydata_sphinx_theme"

@@ -1,15 +1,22 @@
 """One list of dependencies: pyproject.toml, environment.yml, binder/ and the lock agree."""
 
+import ast
+import importlib.metadata
+import pathlib
 import re
 import subprocess
 import sys
 import tomllib
+from collections.abc import Iterator
 
 import pytest
 import yaml
 from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
-CONDA_NAMES = {"pytorch-cpu": "torch"}
+import glacier_nb
+
+CONDA_NAMES = {"pytorch-cpu": "torch", "jupyter_client": "jupyter-client", "jupyter_core": "jupyter-core"}
 CONDA_ONLY = {"python", "pip", "jupyterlab"}  # the interpreter, and the page that Binder opens
 
 
@@ -57,7 +64,32 @@ def test_lock_holds_every_dependency_in_range(root, project):
     assert locked["torch"] == "2.13.0"
 
 
+def imported(path: pathlib.Path, node: ast.AST | None = None, inside: bool = False) -> Iterator[tuple[str, bool]]:
+    """Packages of others that a file imports, and whether only inside a function."""
+    for child in ast.iter_child_nodes(ast.parse(path.read_text()) if node is None else node):
+        names = [one.name for one in child.names] if isinstance(child, ast.Import) else []
+        names += [child.module] if isinstance(child, ast.ImportFrom) and not child.level else []
+        tops = {name.partition(".")[0] for name in names} - sys.stdlib_module_names - {"glacier_nb"}
+        yield from ((top, inside) for top in tops)
+        yield from imported(path, child, inside or isinstance(child, ast.FunctionDef))
+
+
+def test_what_is_imported_is_asked_for(root, project):
+    """Not left to what another package happens to bring; an extra's only where a function can do without."""
+    always = {canonicalize_name(Requirement(line).name) for line in project["dependencies"]}
+    extras = {Requirement(line).name for lines in project["optional-dependencies"].values() for line in lines}
+    brought, missing = importlib.metadata.packages_distributions(), set()
+    for path in sorted((root / "glacier_nb").rglob("*.py")):
+        for name, inside in imported(path):
+            found = {canonicalize_name(one) for one in brought.get(name, [name])}  # one not installed: its own name
+            if not found & (always | extras if inside else always):
+                missing.add(f"{path.name}: {name} of {' or '.join(sorted(found))}")
+    assert not missing, f"add to pyproject.toml, environment.yml and the lock: {sorted(missing)}"
+
+
 def test_citation_and_changelog_carry_the_version(root, project):
+    """The one of glacier_nb/__init__.py, which the wheel, the pages and the tag take from there."""
+    assert "version" not in project and project["dynamic"] == ["version"]
     citation = yaml.safe_load((root / "CITATION.cff").read_text())
-    assert citation["version"] == project["version"] and citation["license"] == project["license"]
-    assert f"## {project['version']}" in (root / "CHANGELOG.md").read_text()
+    assert citation["version"] == glacier_nb.__version__ and citation["license"] == project["license"]
+    assert f"## {glacier_nb.__version__} (" in (root / "CHANGELOG.md").read_text()

@@ -1,18 +1,21 @@
-"""The wheel holds all that the demo needs, and runs it where there is no repository."""
+"""A release has its notes and its version; its wheel holds all that the demo needs, and runs without the repository."""
 
 import email
 import importlib.util
 import json
 import os
 import pathlib
+import re
+import shutil
 import subprocess
 import sys
 import tomllib
 import zipfile
 
 import pytest
+import yaml
 
-pytestmark = pytest.mark.slow
+import glacier_nb
 
 
 @pytest.fixture(scope="module")
@@ -74,15 +77,73 @@ def pip(*arguments: str) -> None:
     assert done.returncode == 0, done.stderr
 
 
+CHANGELOG = """# Changelog
+
+## {}
+
+- A new thing.
+
+## 0.1.0 (2026-01-02)
+
+- The first.
+"""
+
+
+def noted(root: pathlib.Path, folder: pathlib.Path, heading: str, *tag: str) -> subprocess.CompletedProcess:
+    """What `.github/notes.py` says of version 0.2.0 where the changelog's top section has this heading."""
+    for name, text in {
+        "glacier_nb/__init__.py": '__version__ = "0.2.0"\n',
+        "CHANGELOG.md": CHANGELOG.format(heading),
+    }.items():
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_text(text)
+    (folder / ".github").mkdir(exist_ok=True)
+    script = shutil.copy(root / ".github" / "notes.py", folder / ".github")
+    return subprocess.run([sys.executable, script, *tag], capture_output=True, text=True)
+
+
+def test_its_notes_are_of_this_version_alone(root, tmp_path):
+    for tag in ((), ("v0.2.0",)):
+        done = noted(root, tmp_path, "0.2.0 (2026-12-01)", *tag)
+        assert (done.returncode, done.stdout.strip()) == (0, "- A new thing.")
+
+
+@pytest.mark.parametrize(
+    ("heading", "tag", "said"),
+    [
+        ("0.2.0 (unreleased)", (), 'CHANGELOG.md begins with "0.2.0 (unreleased)": write "## 0.2.0 (YYYY-MM-DD)"'),
+        ("0.3.0 (2026-12-01)", (), 'CHANGELOG.md begins with "0.3.0 (2026-12-01)": write "## 0.2.0 ('),
+        ("0.2.0 (2026-12-01)", ("v0.3.0",), "tag v0.3.0 is not v0.2.0, the version of glacier_nb/__init__.py"),
+    ],
+)
+def test_one_that_is_not_ready_is_refused_in_one_line(root, tmp_path, heading, tag, said):
+    done = noted(root, tmp_path, heading, *tag)
+    assert done.returncode == 1 and not done.stdout
+    assert done.stderr.startswith(said) and done.stderr.count("\n") == 1
+
+
+def test_make_release_refuses_before_anything_runs_and_the_workflow_before_it_publishes(root):
+    makefile, flow = (root / "Makefile").read_text(), (root / ".github" / "workflows" / "ci.yml").read_text()
+    assert re.search(r"^release: notes ", makefile, re.M) and ".github/notes.py" in makefile
+    (steps,) = (job["steps"] for name, job in yaml.safe_load(flow)["jobs"].items() if name == "release")
+    runs = [step.get("run", "") for step in steps]
+    asked = next(n for n, run in enumerate(runs) if 'notes.py "${GITHUB_REF_NAME}" > notes.md' in run)
+    assert asked < next(
+        n for n, run in enumerate(runs) if "gh release create" in run and "--notes-file notes.md" in run
+    )
+
+
+@pytest.mark.slow
 def test_its_name_says_the_version(wheel, project):
     name, version, *tags = wheel.stem.split("-")
-    assert (name, version, tags) == (project["name"], project["version"], ["py3", "none", "any"])
+    assert (name, version, tags) == (project["name"], glacier_nb.__version__, ["py3", "none", "any"])
 
 
+@pytest.mark.slow
 def test_it_holds_notebooks_weights_and_licence(wheel, project, root):
     with zipfile.ZipFile(wheel) as archive:
         names = set(archive.namelist())
-        said = f"{project['name']}-{project['version']}.dist-info"
+        said = f"{project['name']}-{glacier_nb.__version__}.dist-info"
         met = email.message_from_bytes(archive.read(f"{said}/METADATA"))
         files = shipped(root) | {f"{said}/licenses/LICENSE": root / "LICENSE"}
         assert sum(name.startswith("glacier_nb/notebooks/") for name in files) >= 9
@@ -107,8 +168,9 @@ def ordered(requirement: str) -> str:
     return requirement[:place] + ",".join(sorted(requirement[place:].split(",")))
 
 
+@pytest.mark.slow
 def test_it_runs_without_the_repository(outside, installed, project, root):
-    assert outside("-m", "glacier_nb", "--version") == project["version"]
+    assert outside("-m", "glacier_nb", "--version") == glacier_nb.__version__
     code = (
         "import json, glacier_nb; from glacier_nb import batch, weights\n"
         "ours = [str(weights.local(row)) for row in weights.WEIGHTS if not row.url]\n"  # their hashes are checked
@@ -120,6 +182,7 @@ def test_it_runs_without_the_repository(outside, installed, project, root):
     assert outside("-c", "import sys; print(sys.path)").find(f"'{root}'") < 0
 
 
+@pytest.mark.slow
 def test_the_embedded_region_is_made_without_the_repository(outside, tmp_path):
     made = pathlib.Path(outside("-m", "glacier_nb", "demo", "--build-only").splitlines()[-1])
     assert made.parent == tmp_path.parent / "cache"
