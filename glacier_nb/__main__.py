@@ -143,10 +143,13 @@ def share_command(arguments: argparse.Namespace) -> int:
 
 
 def train_command(arguments: argparse.Namespace) -> int:
-    """Train a demo network again from synthetic landscapes."""
+    """Train a demo network again from synthetic landscapes, and calibrate it on the one for validation."""
     from glacier_nb import train
 
-    print(train.demo(seeds=arguments.seeds, steps=arguments.steps, out=arguments.out, system=arguments.system))
+    seeds = tuple(arguments.seeds or train.DEMO_SEEDS)
+    path = train.demo(seeds=seeds, steps=arguments.steps, out=arguments.out, system=arguments.system)
+    train.calibrate(path, train.landscape(seeds[-1], ".cache/train", arguments.system), arguments.system)
+    print(path)
     return 0
 
 
@@ -202,7 +205,7 @@ def parser() -> argparse.ArgumentParser:
     one.add_argument(
         "--cluster",
         default="",
-        help="local, cuda, gateway (a cluster for each run), slurm, or the address of a Dask scheduler "
+        help="local, cuda, gateway, slurm, or the address of a Dask scheduler "
         "(default: gateway where one is set up, as on a JupyterHub, else local)",
     )
     one.add_argument("--workers", type=int, default=1, help="workers of the cluster (default 1)")
