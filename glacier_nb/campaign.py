@@ -43,10 +43,9 @@ def run(
     `out/failed/<name>/` with log.html and report.json, and stops no other. Either folder is there whole or not at all.
     Over them lie summary.parquet, summary.csv and index.html. A run is done again when its inputs changed (see
     `runs.Run.inputs`), when one of its files is gone, when it failed, and all are with `again`.
-    `where` and `workers` are `cluster.client`'s; from a gateway, whose clusters only the process that began one may
-    join, each run takes its own. jobs defaults to `here`. SIGTERM and KeyboardInterrupt end every
+    `where` and `workers` are `cluster.client`'s. jobs defaults to `here`. SIGTERM and KeyboardInterrupt end every
     kernel, leave what is done, and go on as KeyboardInterrupt. Raises ValueError where `out` holds the batch of another
-    notebook, RuntimeError where a batch is running in it.
+    notebook, RuntimeError where a batch is running in it, ConnectionError where no cluster is to be had.
     """
     out = pathlib.Path(out)
     jobs = here() if jobs is None else jobs
@@ -55,9 +54,7 @@ def run(
     with _alone(out, runs[0].notebook.stem), _interruptible(), contextlib.ExitStack() as opened:
         todo = [one for one in runs if again or outcomes.of(one, out).status != outcomes.GOOD]
         shared = {}
-        if cluster.place(where) == "gateway":
-            shared = {"client": "gateway"} if "client" in runs[0].defaults else {}
-        elif todo and "client" in todo[0].defaults:
+        if todo and "client" in todo[0].defaults:
             session = opened.enter_context(cluster.client(where, workers, cluster.cores()))
             shared = {"client": session.scheduler.address}
         opened.callback(_tell, runs, out)

@@ -70,10 +70,10 @@ def client(
     where: "" as `place` has it. "local" starts `workers` processes of `threads` threads here (no more than `cores()` in
     all, but one each) with `memory` each ("auto": an equal part of the machine's, or of its container's), and stops
     them at the end; "cuda" one process for each GPU here; "gateway" a cluster of `workers` by dask-gateway, as a
-    JupyterHub has it set up; "slurm" as many jobs by dask-jobqueue; an address (tcp://..., tls://..., ws://...) joins a
-    cluster that somebody else runs, and leaves it running. options go to `dask_gateway.Gateway` (address,
-    proxy_address, auth) and its clusters, or to the cluster's class. timeout: seconds to wait for a scheduler, and for
-    a gateway's first worker ten times that.
+    JupyterHub has it set up; "slurm" as many jobs by dask-jobqueue; an address (tcp://..., tls://..., ws://..., or
+    gateway://.../NAME of one's own) joins a cluster that runs already, and leaves it running. options go to
+    `dask_gateway.Gateway` (address, proxy_address, auth) and its clusters, or to the cluster's class. timeout: seconds
+    to wait for a scheduler, and for a gateway's first worker ten times that.
     ValueError: none of these. LookupError: a library that is not installed. ConnectionError: nobody answers there.
     """
     where = place(where)
@@ -82,16 +82,20 @@ def client(
         raise ValueError(
             f"a cluster at {where!r} is neither 'local' nor an address such as tcp://10.0.0.1:8786, nor one of {known}"
         )
-    start = STARTS[where](workers, threads, memory, **options) if where in STARTS else contextlib.nullcontext(where)
+    kind, _, rest = where.partition("://")
+    if kind == "gateway" and rest:
+        start = _gateway(0, threads, memory, name=rest.rpartition("/")[2], **options)
+    else:
+        start = STARTS[where](workers, threads, memory, **options) if where in STARTS else contextlib.nullcontext(where)
     with start as scheduler:
-        try:
-            near = where == "local" or LOOPBACK in where  # arrays go past the scheduler where workers can be reached
+        try:  # arrays go past the scheduler where workers can be reached
+            near = where == "local" or (LOOPBACK in where and kind != "gateway")
             session = distributed.Client(scheduler, timeout=timeout, direct_to_workers=near or None)
         except (OSError, TimeoutError) as error:
             raise ConnectionError(f"no Dask scheduler answers at {where}: {type(error).__name__}; start one") from None
         with session:
             print(f"Dask dashboard: {session.dashboard_link}")
-            if where == "gateway":
+            if kind == "gateway":
                 session.wait_for_workers(1, timeout=10 * timeout)
             yield session
 
@@ -159,8 +163,8 @@ def _cuda(workers: int, threads: int, memory: str | None, **options) -> distribu
 
 
 @contextlib.contextmanager
-def _gateway(workers: int, threads: int, memory: str | None, **options) -> Iterator:
-    """A cluster of a gateway, which knows how large its workers are."""
+def _gateway(workers: int, threads: int, memory: str | None, name: str = "", **options) -> Iterator:
+    """A cluster of a gateway, which knows how large its workers are; or the one of this `name`, which goes on after."""
     library = _imported("dask_gateway", "dask-gateway")
     named = {
         name: options.pop(name) for name in ("address", "proxy_address", "public_address", "auth") if name in options
@@ -169,15 +173,16 @@ def _gateway(workers: int, threads: int, memory: str | None, **options) -> Itera
     with contextlib.ExitStack() as opened:
         opened.callback(_quiet, made)
         try:
-            made.append(opened.enter_context(library.Gateway(**named)))
-            made.append(opened.enter_context(made[0].new_cluster(shutdown_on_close=True, **options)))
+            hub = opened.enter_context(library.Gateway(**named))
+            made.append(hub)
+            begun = hub.connect(name) if name else hub.new_cluster(shutdown_on_close=True, **options)
+            made.append(opened.enter_context(begun))
         except (OSError, TimeoutError, ValueError, library.GatewayClusterError) as error:
-            told = str(error).strip()
-            raise ConnectionError(
-                f"no cluster from the gateway {named.get('address', '')}: {told}; start one"
-            ) from None
-        made[1].scale(workers)
-        yield made[1]
+            which, address = f"cluster {name}" if name else "cluster", named.get("address", "")
+            raise ConnectionError(f"no {which} from the gateway {address}: {str(error).strip()}; start one") from None
+        if not name:
+            begun.scale(workers)
+        yield begun
 
 
 def _quiet(made: list) -> None:

@@ -52,17 +52,50 @@ def test_runs_go_side_by_side_on_one_cluster(tmp_path):
     assert not psutil.pid_exists(worker), "the cluster is still there"
 
 
-@pytest.mark.parametrize(("where", "expected"), [("", "gateway"), ("gateway", "gateway"), ("local", "tcp")])
-def test_where_a_gateway_is_set_up_each_run_finds_it(tmp_path, where, expected):
-    """As a notebook does; nobody answers there, and this process, which needs no cluster of its own, does not ask."""
+def test_where_a_gateway_is_set_up_and_nobody_answers_no_run_is_begun(tmp_path):
+    pytest.importorskip("dask_gateway")  # leaves its defaults in Dask's settings, before these are set over them
     parameters = lightbook.PARAMETERS + '\nclient: str = ""  # address of a Dask scheduler'
     code = "import json, pathlib\npathlib.Path(out, 'manifest.json').write_text(json.dumps({'answer': {'at': client}}))"
     lightbook.write(tmp_path, code, parameters=parameters)
-    options = ["--cluster", where] if where else []
-    arguments = __main__.parser().parse_args(["batch", "a.yml", "--notebook", "light", "--out", "out", *options])
     with dask.config.set({"gateway.address": "http://127.0.0.1:9"}):
-        (one,) = lightbook.batch(tmp_path, [""], where=arguments.cluster, limits=kernels.NONE)
-    assert one.answer["at"].partition(":")[0] == expected, one.error
+        asked = __main__.parser().parse_args(["batch", "a.yml", "--notebook", "light", "--out", "out"]).cluster
+        with pytest.raises(ConnectionError, match=r"no cluster from the gateway .*; start one"):
+            lightbook.batch(tmp_path, [""], where=asked, limits=kernels.NONE)
+        assert not list((tmp_path / "out").glob("r0*")) and not (tmp_path / "out" / "failed").exists()
+        (one,) = lightbook.batch(tmp_path, [""], where="local", limits=kernels.NONE)
+    assert one.answer["at"].startswith("tcp://127.0.0.1:"), one.error
+
+
+ON_A_HUB = """import json, os, pathlib
+from glacier_nb import cluster
+
+session = cluster.held(client)
+there = session.submit(os.getpid, pure=False).result()
+cluster.release()
+pathlib.Path(out, "manifest.json").write_text(json.dumps({"answer": {"worker": there, "scheduler": client}}))"""
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")  # what the gateway's libraries have to say to each other
+def test_on_a_hub_all_runs_join_one_cluster_of_its_gateway(gateway, root, tmp_path, monkeypatch):
+    """Begun by the batch, joined by each kernel by its name and left running, gone when the batch ends."""
+    import dask_gateway
+
+    who = {"username": "reader", "password": gateway["auth"].password}
+    known = {"gateway.address": gateway["address"], "gateway.auth.type": "basic", "gateway.auth.kwargs": who}
+    for name, value in known.items():  # as a hub has them, for the kernels; this process read its own before
+        monkeypatch.setenv(f"DASK_{name.upper().replace('.', '__')}", str(value))
+    monkeypatch.setenv("PYTHONPATH", str(root))
+    parameters = lightbook.PARAMETERS + '\nclient: str = ""  # address of a Dask scheduler'
+    lightbook.write(tmp_path, ON_A_HUB, parameters=parameters)
+    with dask.config.set(known):
+        found = lightbook.batch(tmp_path, ["", "", ""], jobs=2, limits=kernels.NONE)
+        with dask_gateway.Gateway() as hub:
+            assert not hub.list_clusters()
+    vars(hub).pop("_loop_runner", None)  # else it closes a second time when it is collected
+    assert [one.status for one in found] == [outcomes.GOOD] * 3, [one.error for one in found]
+    (address,) = {one.answer["scheduler"] for one in found}
+    assert address.startswith("gateway://") and len({one.answer["worker"] for one in found}) == 1
 
 
 def test_no_failure_stops_the_others_and_each_is_named(tmp_path, capsys):

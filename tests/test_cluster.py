@@ -135,6 +135,8 @@ def test_on_a_hub_the_gateway_is_found_and_its_cluster_is_gone_after_an_error(ga
             raise ZeroDivisionError
         with dask_gateway.Gateway() as hub:
             assert not hub.list_clusters()
+        with pytest.raises(ConnectionError, match=r"no cluster gone from the gateway .*; start one"):
+            cluster.held("gateway://127.0.0.1:9/gone")
     vars(hub).pop("_loop_runner", None)  # else it closes a second time when it is collected
 
 
