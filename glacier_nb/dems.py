@@ -1,14 +1,17 @@
 """Elevation models: read on one grid, held to the same units and datum, laid on one another.
 
-Without a source, plain or ours: `read`, `alike`.
+Without a source, plain or ours: `read`, `at`, `alike`.
 """
 
 import dataclasses
 import os
 import warnings
+from collections.abc import Sequence
 
 import dask
 import numpy as np
+import odc.geo.xr
+import pandas as pd
 import pyproj
 import rasterio.crs
 import rioxarray
@@ -92,6 +95,41 @@ def coregister(
         told += [float(np.median(off)), 1.4826 * float(np.median(np.abs(off - np.median(off))))]
     shift = Shift(x, y, z, *told, int(inside.sum()))
     return moved.assign_attrs(shift=dataclasses.asdict(shift)), shift
+
+
+def at(series: Sequence[xr.DataArray], time: str) -> xr.DataArray:
+    """Elevation (y, x; m) on the date `time` (ISO), linear in time between a pixel's nearest DEMs before and after.
+
+    series: two or more of one grid, unit and datum (y, x; m; attrs time), in any order, laid on one another first
+    (`coregister`). What `difference` then compares is of common dates: of neighbours flown in other years, or of
+    published balances. A void of one DEM is bridged by the next; before the first and after the last nothing is
+    guessed: NaN. Lazy where the DEMs are. attrs: as the first's, with time and dates (those of the series).
+    Raises ValueError for fewer than two dates, for a date outside of them, and as `alike`.
+
+    >>> grid = GeoBox((2, 2), rasterio.Affine(30, 0, 0, 0, -30, 0), "EPSG:32632")
+    >>> two = [odc.geo.xr.xr_zeros(grid) + height for height in (100.0, 90.0)]
+    >>> for dem, year in zip(two, ("2010", "2020")):
+    ...     dem.attrs = {"time": f"{year}-09-01", "units": "m"}
+    >>> at(two, "2015-09-01").values.round(2).tolist()
+    [[95.0, 95.0], [95.0, 95.0]]
+    """
+    for dem in series[1:]:
+        alike(series[0], dem)
+    ordered = sorted(series, key=lambda dem: pd.Timestamp(dem.attrs["time"]))
+    days, asked = [pd.Timestamp(dem.attrs["time"]) for dem in ordered], pd.Timestamp(time)
+    if len(set(days)) < max(2, len(days)):
+        raise ValueError(f"DEMs of {', '.join(f'{day:%Y-%m-%d}' for day in days)}: give two or more of different dates")
+    if not days[0] <= asked <= days[-1]:
+        raise ValueError(
+            f"{asked:%Y-%m-%d} is not between the first DEM ({days[0]:%Y-%m-%d}) and the last ({days[-1]:%Y-%m-%d}): "
+            "elevation is not guessed beyond them, take a date between"
+        )
+    stack = xr.concat([dem.reset_coords(drop=True) for dem in ordered], pd.DatetimeIndex(days, name="time"))
+    stack = stack.reindex(time=sorted({*days, asked}))
+    stack = stack.chunk(time=-1) if stack.chunks else stack
+    found = stack.interpolate_na("time").sel(time=asked, drop=True).astype("float32")
+    attrs = series[0].attrs | {"time": f"{asked:%Y-%m-%d}", "dates": [f"{day:%Y-%m-%d}" for day in days]}
+    return odc.geo.xr.wrap_xr(found.data, series[0].odc.geobox).rename("elevation").assign_attrs(attrs)
 
 
 def alike(first: xr.DataArray, second: xr.DataArray) -> None:

@@ -18,10 +18,10 @@ import xarray as xr
 from scipy import ndimage
 
 from glacier_nb import blocks, crs, uncertainty, variograms, voids
-from glacier_nb.dems import Shift, alike, coregister, read
+from glacier_nb.dems import Shift, alike, at, coregister, read
 from glacier_nb.outliers import screen
 
-__all__ = ["Shift", "change", "coregister", "difference", "read", "screen", "stable"]
+__all__ = ["Shift", "at", "change", "coregister", "difference", "read", "screen", "stable"]
 
 DENSITY = (850.0, 60.0)
 """Density of what was lost or gained, kg m-3, and its standard deviation (Huss 2013, doi:10.5194/tc-7-877-2013): for

@@ -394,3 +394,36 @@ def test_views_hold_what_the_numbers_say():
     assert sum((rows.right - rows.left).sum() for rows in areas) == pytest.approx(float(bands.n.sum() * cell))
     shown = plots.table(table).data
     assert "Mass balance (m w.e. a⁻¹)" in shown and "Not measured (%)" in shown
+
+
+@pytest.mark.parametrize("lazy", [False, True])
+def test_dems_of_other_dates_are_compared_at_common_ones(lazy):
+    """A pixel that thins steadily is known exactly between its DEMs, whichever dates they have and where one is void;
+    so the change between two common dates does not depend on when the DEMs were flown."""
+    rate = np.where(within(*ICE[0]), -2.0, 0.0)  # m a-1
+
+    def flown(day, hole=False):
+        years = (pd.Timestamp(day) - pd.Timestamp("2000-01-01")).days / 365.25
+        values = RELIEF + rate * years
+        values[40:60, 80:100] = np.nan if hole else values[40:60, 80:100]
+        made = dem(values, day)
+        return made.chunk(y=64, x=64) if lazy else made
+
+    dates = ["2012-09-11", "2000-02-16", "2006-08-01"]
+    a = [flown(day, hole=day == "2006-08-01") for day in dates]
+    b = [flown(day) for day in ("2001-03-03", "2015-05-05")]
+    wanted = ("2003-09-01", "2011-09-01")
+    years = (pd.Timestamp(wanted[1]) - pd.Timestamp(wanted[0])).days / 365.25
+    for series in (a, b):
+        first, second = (elevation.at(series, day) for day in wanted)
+        assert first.time == wanted[0] and first.odc.geobox == GRID and (first.chunks is not None) == lazy
+        pair = elevation.difference(first, second, BEFORE, AFTER)
+        np.testing.assert_allclose(pair.dh.values, rate * years, atol=2e-3)  # float32 of 1000 m: 6e-5 m a term
+    gone = elevation.at([flown("2000-02-16", hole=True), flown("2012-09-11")], "2005-01-01")
+    assert np.isnan(gone.values).sum() == 400 and np.isnan(gone.values[40:60, 80:100]).all()  # nothing is guessed
+    np.testing.assert_array_equal(elevation.at(a, "2012-09-11").values, a[0].values)
+    assert elevation.at(a, "2005-01-01").dates == sorted(dates)
+    with pytest.raises(ValueError, match=r"2013-01-01 is not between the first DEM .2000-02-16. and the last"):
+        elevation.at(a, "2013-01-01")
+    with pytest.raises(ValueError, match="two or more of different dates"):
+        elevation.at([a[0], a[0]], "2012-09-11")
