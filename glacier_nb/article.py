@@ -52,8 +52,9 @@ def write(ran: nbformat.NotebookNode, path: str | os.PathLike) -> pathlib.Path:
 
     The title is the notebook's first heading. Progress bars and warnings are left out, prints and results are kept. A
     picture's alternative text is what the cell gave with it (`IPython.display.Image(..., alt=)`), or its own words, or
-    the heading above it.
-    Raises ValueError where the page would be larger than pages.LARGEST.
+    the heading above it. Of a page over pages.LARGEST it leaves out figures, later ones first, and names each in its
+    place.
+    Raises ValueError where its text alone is larger.
     """
     cells = list(ran.cells)
     title, opening = "Notebook", ""
@@ -65,15 +66,35 @@ def write(ran: nbformat.NotebookNode, path: str | os.PathLike) -> pathlib.Path:
         if cell.cell_type == "markdown":
             near = (HEADING.findall(cell.source) or [near])[-1]
         pieces += _cell(cell, near)
-    body = f"<div class=prose>{opening}</div>\n" + "".join(pieces)
-    scripts = ""
-    if "<script type=application/json class=docs>" in body:
-        scripts = pages.library(["bokeh", "bokeh-widgets"]) + LOADER + pages.KEYS
     run = ran.metadata.get("papermill", {})
     facts = {name: run[name] for name in ("start_time", "duration", "parameters") if run.get(name)}
-    return pages.whole(
-        title, f"<article>{body}</article>" + (pages.provenance_line(facts) if facts else ""), path, scripts
-    )
+    ending = "</article>" + (pages.provenance_line(facts) if facts else "")
+
+    def made(kept: set[int]) -> tuple[str, str]:
+        shown = "".join(one if number in kept else _absent(one) for number, one in enumerate(pieces))
+        live = "<script type=application/json class=docs>" in shown
+        scripts = pages.library(["bokeh", "bokeh-widgets"]) + LOADER + pages.KEYS if live else ""
+        return f"<article><div class=prose>{opening}</div>\n{shown}{ending}", scripts
+
+    def fits(kept: set[int]) -> bool:
+        return len(pages.laid(title, *made(kept)).encode()) <= pages.LARGEST
+
+    figures = {number for number, one in enumerate(pieces) if one.startswith("<figure")}
+    kept = set(range(len(pieces)))
+    if not fits(kept):
+        kept -= figures
+        for number in sorted(figures):
+            kept |= {number} if fits(kept | {number}) else set()
+    body, scripts = made(kept)
+    return pages.whole(title, body, path, scripts)
+
+
+def _absent(figure: str) -> str:
+    """The line that stands where a page has left a figure out."""
+    name = html.unescape(re.search(r'(?:aria-label|alt)="([^"]*)"', figure)[1])
+    said = f"Left out, to keep this page under {pages.LARGEST / 1e6:.0f} MB: “{name}”, "
+    said += f"{len(figure.encode()) / 1e6:.1f} MB. The notebook itself holds it; so may the page that it saved."
+    return f"<p class=lede role=note>{html.escape(said)}</p>\n"
 
 
 def tidy(ran: nbformat.NotebookNode, folder: str | os.PathLike = ".") -> None:
@@ -191,8 +212,8 @@ def _output(output: nbformat.NotebookNode, near: str) -> Iterator[str]:
             both = re.sub(r'("name":"Toolbar","id":"[^"]*","attributes":{)', r'\1"logo":null,', both)
             titles = re.findall(r'"name":"Title","id":"[^"]*","attributes":{[^}]*?"text":("(?:[^"\\]|\\.)+")', told)
             alt = html.escape("; ".join(map(json.loads, titles)) or "Plot", quote=True)
-            yield f'<figure class=plot role=group aria-label="{alt}">{found["frame"]}</figure>'
-            yield f"<script type=application/json class=docs>{both}</script>\n"
+            drawn = f'<figure class=plot role=group aria-label="{alt}">{found["frame"]}</figure>'
+            yield f"{drawn}<script type=application/json class=docs>{both}</script>\n"
     elif "text/html" in data:
         if "<style>" not in data["text/html"][:200] or "<table" in data["text/html"]:
             yield f"<div class=scroll tabindex=0>{data['text/html']}</div>\n"

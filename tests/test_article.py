@@ -1,5 +1,6 @@
 """A run notebook reads as a page: its words, figures and numbers, and none of what only a kernel can use."""
 
+import copy
 import html
 import json
 import pathlib
@@ -40,6 +41,24 @@ def test_words_numbers_and_figures_are_kept(ran, tmp_path):
     assert text.count("class=docs>") == 1 and "<summary>Parameters</summary>" in text
     assert "duration 3.0" in text
     assert '<figure class=plot role=group aria-label="4 of 6 scenes kept">' in text
+
+
+def test_a_page_too_large_leaves_out_later_figures_and_names_them(ran, tmp_path, monkeypatch):
+    view, book = scenery.drawn()["fronts"][0], copy.deepcopy(ran)
+    book.cells.append(v4.new_code_cell("view", outputs=[scenery.notebook_output(view)]))
+    whole = article.write(book, tmp_path / "all.html")
+    assert whole.read_text().count("class=docs>") == 2 and "role=note" not in whole.read_text()
+    monkeypatch.setattr(pages, "LARGEST", whole.stat().st_size - 1)
+    less = article.write(book, tmp_path / "less.html")
+    (said,) = re.findall("role=note>([^<]*)<", less.read_text())
+    assert "“6 calving fronts, 2020-01-15 to 2020-06-13; Front position" in said and "notebook itself" in said
+    assert less.read_text().count("class=docs>") == 1 and "**" not in said and "12 km²" in less.read_text()
+    monkeypatch.setattr(pages, "LARGEST", 60_000)  # less than the library that draws
+    none = article.write(book, tmp_path / "none.html").read_text()
+    assert none.count("role=note>") == 2 and "<script" not in none
+    monkeypatch.setattr(pages, "LARGEST", 1000)
+    with pytest.raises(ValueError, match="MB"):
+        article.write(book, tmp_path / "words.html")
 
 
 def test_noise_and_paths_are_left_out(ran, tmp_path):
