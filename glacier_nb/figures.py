@@ -25,8 +25,8 @@ class Section:
     """A HoloViews object, a bokeh model, or one in a pane of panel."""
     caption: str = ""
     """What it shows and what follows from it."""
-    table: pd.DataFrame | None = None
-    """Its numbers."""
+    table: pd.DataFrame | Mapping[str, pd.DataFrame] | None = None
+    """Its numbers; several tables by what each is called."""
     alt: str = ""
     """What a reader who cannot see it should know; empty: the caption."""
     folded: bool = False
@@ -61,9 +61,9 @@ def figure(section: Section, model: Model, number: int) -> str:
     alt = html.escape(section.alt or section.caption, quote=True)
     numbers = ""
     if section.table is not None:
-        numbers = (
-            f"<div class=scroll tabindex=0 role=region aria-label=Numbers>{tables.table(section.table).data}</div>\n"
-        )
+        several = section.table if isinstance(section.table, Mapping) else {"": section.table}
+        told = "".join(tables.table(one, name).data for name, one in several.items())
+        numbers = f"<div class=scroll tabindex=0 role=region aria-label=Numbers>{told}</div>\n"
         numbers = f"<details><summary>Numbers</summary>\n{numbers}</details>\n" if section.folded else numbers
     return (
         f'<figure role=group aria-label="{alt}"><div class=plot id=plot-{number}></div>'
