@@ -80,7 +80,9 @@ def apply(
         values[rows] = value
         found[name] = values.astype(bool) if name == "edited" else values
     found = found.set_geometry(gpd.GeoSeries(geometry, found.index, crs=model.crs))
-    return _measured(found, before, rows)
+    found = _measured(found, before, rows)
+    found.attrs = dict(model.attrs)
+    return found
 
 
 def corrected(
@@ -106,6 +108,25 @@ def undone(found: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
     back = found.set_geometry(found["model_geometry"].rename("geometry"), crs=found.crs)
     kept = back[back.geometry.notna()].drop(columns=["model_geometry", *COLUMNS]).reset_index(drop=True)
     return _measured(kept, found.geometry[back.geometry.notna()].to_numpy(), np.arange(len(kept)))
+
+
+def told(found: gpd.GeoDataFrame, name: str = "outline") -> list[str]:
+    """What of `found` was corrected by hand, by whom and why, in a sentence; none where it was held against no edit.
+
+    >>> one = {"rgi_id": ["a"], "time": pd.to_datetime(["2020-08-01"])}
+    >>> square = gpd.GeoDataFrame(one, geometry=[shapely.box(0, 0, 9, 9)], crs=32633)
+    >>> told(apply(square, square.buffer(-1).to_frame("geometry").assign(**one), "A. Reader", "a lake"))
+    ['1 of 1 outlines corrected by hand by A. Reader: a lake.']
+    >>> told(apply(square, square, "A. Reader", "a lake")), told(square)
+    (['Corrected by hand: no outline, the edited file holds none that differs.'], [])
+    """
+    if "edited" not in found:
+        return []
+    some = found[found["edited"].astype(bool)]
+    if some.empty:
+        return [f"Corrected by hand: no {name}, the edited file holds none that differs."]
+    why = "; ".join(dict.fromkeys(some["edited_by"] + ": " + some["edit_reason"]))
+    return [f"{len(some)} of {len(found)} {name}s corrected by hand by {why}."]
 
 
 def write(frame: gpd.GeoDataFrame, path: str | os.PathLike) -> pathlib.Path:

@@ -1,6 +1,8 @@
 """A pen for outlines and fronts in a notebook: drag, add and remove vertices over the scene, take the edit out."""
 
 import dataclasses
+import os
+import pathlib
 import textwrap
 
 import geopandas as gpd
@@ -10,8 +12,9 @@ import pandas as pd
 import shapely
 import xarray as xr
 from bokeh.models import Title
+from IPython import get_ipython
 
-from glacier_nb import layers, maps
+from glacier_nb import edits, layers, maps
 
 EDIT = (
     "Edit: hold the mouse still on a line to see its vertices, and drag them. Hold it on a vertex and click beside it"
@@ -35,6 +38,11 @@ class Pen:
     model: gpd.GeoDataFrame
     tolerance: float
     """Metres by which the lines on the map were thinned."""
+    made: str = dataclasses.field(default_factory=lambda: f"{pd.Timestamp.now():%Y%m%dT%H%M%S}")
+    """When, in local time: it stands in the name of the file that `save` writes."""
+
+    def _repr_mimebundle_(self, include=None, exclude=None):
+        return self.view._repr_mimebundle_(include, exclude)
 
     def edited(self) -> gpd.GeoDataFrame:
         """rgi_id, time, geometry as they are drawn now: what edits.apply takes."""
@@ -57,6 +65,27 @@ class Pen:
         ]
         return now.set_geometry(shapes, crs=now.crs)  # a line nobody touched keeps all its vertices
 
+    def save(self, folder: str | os.PathLike) -> pathlib.Path | None:
+        """Write what is drawn now into `folder`, for the notebooks' `edited` and edits.corrected; returns the path.
+
+        Drawn on and saved again, the same file; another pen writes another. None, and no file, where nothing is drawn.
+        Errors of edits.apply: what could not be used later is told while it can still be drawn otherwise.
+        """
+        now = self.edited()
+        if not edits.apply(self.model, now, "-", "-")["edited"].any():
+            return None
+        pathlib.Path(folder).mkdir(parents=True, exist_ok=True)
+        return edits.write(now, pathlib.Path(folder) / f"by_hand_{self.made}.gpkg")
+
+
+def attended() -> bool:
+    """Whether somebody sits before the cell that runs: a front end that lets it ask (JupyterLab), not papermill.
+
+    So the kernel is told with every cell (`allow_stdin`, https://jupyter-client.readthedocs.io/en/stable/messaging.html).
+    """
+    kernel = getattr(get_ipython(), "kernel", None)
+    return bool(kernel and kernel.get_parent("shell").get("content", {}).get("allow_stdin"))
+
 
 def pen(
     shapes: gpd.GeoDataFrame,
@@ -68,10 +97,14 @@ def pen(
 
     Needs a running kernel; afterwards `edits.apply(shapes, pen.edited(), who, why)`. Args: vertices that move a line
     by less than `tolerance` (m; default a quarter of `pixel_m`, else 2.5) are left out, so that few remain to drag; a
-    line that nobody touches comes back with all of them. Raises ValueError for no rows or several dates.
+    line that nobody touches comes back with all of them. A scene of another date is left out, and the map says so.
+    Raises ValueError for no rows or several dates.
     """
     if shapes.empty or shapes["time"].nunique() > 1:
         raise ValueError(f"{shapes['time'].nunique()} dates: a pen takes the outlines or fronts of one, over its scene")
+    day, title = f"{shapes['time'].iloc[0]:%Y-%m-%d}", ""
+    if scene is not None and (other := str(scene.attrs.get("time", day))[:10]) != day:
+        scene, title = None, f"{day}, without the scene, which is of {other}"
     crs = scene.odc.crs if scene is not None else shapes.crs
     drawn = shapes.to_crs(crs)
     grain = float(shapes["pixel_m"].min()) / 4 if "pixel_m" in shapes else 2.5
@@ -92,7 +125,7 @@ def pen(
     else:
         left, bottom, right, top = drawn.total_bounds
         room = ROOM * max(right - left, top - bottom)
-        edges, below, title = (left - room, bottom - room, right + room, top + room), None, ""
+        edges, below = (left - room, bottom - room, right + room, top + room), None
     view = lines if below is None else below * lines
     return Pen(maps.frame(view, crs, edges, title, width), edit, drawn, tolerance)
 

@@ -1,9 +1,12 @@
 """An edit lies beside the model's line, with who, when and why, and every number that uses it says so."""
 
+import dataclasses
 import subprocess
 import sys
 
 import geopandas as gpd
+import holoviews as hv
+import jupyter_client.manager
 import numpy as np
 import pandas as pd
 import pytest
@@ -183,6 +186,59 @@ def test_a_line_nobody_touched_keeps_its_vertices():
     pen.stream.event(data=data | {"xs": [row["x"] for row in rows], "ys": [row["y"] for row in rows]})
     found = edits.apply(model, pen.edited(), WHO, WHY)
     assert found["edited"].tolist() == [False, True] and found.geometry[0].equals(model.geometry[0])
+
+
+def moved(pen: hand.Pen, by: float = 30.0, rubbed: str = "") -> hand.Pen:
+    """A pen whose lines were all drawn `by` metres to the east, but for those of one glacier, rubbed out."""
+    rows = [row for row in hand.spread(pen.model, pen.tolerance) if row["rgi_id"] != rubbed]
+    data = {name: [row[name] for row in rows] for name in ("rgi_id", "part", "ring")}
+    pen.stream.event(data=data | {"xs": [row["x"] + by for row in rows], "ys": [row["y"] for row in rows]})
+    return pen
+
+
+def test_a_pen_saves_what_is_drawn_and_nothing_else(tmp_path):
+    model = landscape(0)["outlines"]
+    pen = hand.pen(model)
+    assert pen.save(tmp_path / "out") is None and not list(tmp_path.iterdir())  # nobody has drawn
+    path = moved(pen, rubbed="demo-2").save(tmp_path / "out")
+    found = edits.corrected(model, path, WHO, WHY).set_index("rgi_id")
+    assert found["edited"].all() and found.geometry["demo-2"].is_empty
+    thin = model.simplify(pen.tolerance).translate(30.0).iloc[0]
+    assert found.geometry["demo-1"].symmetric_difference(thin).area < 1e-6 * thin.area
+    assert moved(pen, 60.0).save(tmp_path / "out") == path  # one pen, one file
+    other = dataclasses.replace(moved(hand.pen(model)), made="later")
+    assert other.save(tmp_path / "out") != path and len(list((tmp_path / "out").iterdir())) == 2
+    front = moved(hand.pen(front_lines(1)[0]))
+    back = edits.corrected(front.model, front.save(tmp_path), WHO, WHY)
+    assert back["edited"].all() and (back.geometry.hausdorff_distance(front.model.geometry) < 30.1).all()
+
+
+def test_a_pen_shows_a_scene_of_its_own_date_alone():
+    first, last = landscape(0), landscape(2)
+    own, none = (hand.pen(first["outlines"], one["scene"]).view for one in (first, last))
+    assert [kind in {type(part) for part in own} for kind in (hv.RGB, hv.Path)] == [True, True]
+    assert hv.RGB not in {type(part) for part in none}
+    title = hv.Store.lookup_options("bokeh", none, "plot").kwargs["title"]
+    assert "without the scene" in title and last["scene"].attrs["time"][:10] in title
+
+
+def test_a_pen_is_for_somebody_at_the_notebook():
+    """A front end tells with every cell whether one sits there; papermill's says that nobody does."""
+    assert not hand.attended()  # no notebook at all
+    manager, client = jupyter_client.manager.start_new_kernel(kernel_name="python3")
+    heard = {}
+    try:
+        for somebody in (False, True):
+            client.execute_interactive(
+                "from glacier_nb import hand; print(hand.attended())",
+                allow_stdin=somebody,
+                timeout=120,
+                output_hook=lambda said, one=somebody: heard.setdefault(one, []).append(said["content"].get("text")),
+            )
+    finally:
+        client.stop_channels()
+        manager.shutdown_kernel(now=True)
+    assert "False\n" in heard[False] and "True\n" in heard[True]
 
 
 def test_a_pen_takes_one_date():
