@@ -28,7 +28,7 @@ class Section:
     table: pd.DataFrame | Mapping[str, pd.DataFrame] | None = None
     """Its numbers; several tables by what each is called."""
     alt: str = ""
-    """What a reader who cannot see it should know; empty: the caption."""
+    """What a reader who cannot see it should know; empty: what `described` says."""
     folded: bool = False
     """Whether the numbers unfold at a click: those that stand on the page already, or are many."""
 
@@ -55,10 +55,26 @@ def parts(models: Sequence[Model]) -> list[str]:
     return ["bokeh"] + ["bokeh-widgets"] * widgets + ["bokeh-tables"] * tabled
 
 
+def titles(model: Model) -> list[str]:
+    """The titles of the figures of `model` that have one, in the order they were made."""
+    plots = sorted(model.select({"type": Plot}), key=lambda plot: int(plot.id.lstrip("p") or 0))
+    return [" ".join(plot.title.text.split()) for plot in plots if plot.title and plot.title.text]
+
+
+def described(section: Section, model: Model) -> str:
+    """What is seen, in a sentence: the titles of its figures and the number that its table is about; else the caption.
+
+    The caption itself stands below the figure and is read there.
+    """
+    first = next(iter(section.table.values())) if isinstance(section.table, Mapping) else section.table
+    numbers = "" if first is None else tables.spoken(first)
+    return " ".join(filter(None, ["; ".join(titles(model)) + "." if titles(model) else "", numbers])) or section.caption
+
+
 def figure(section: Section, model: Model, number: int) -> str:
     """The HTML of one `section` whose view is `model`."""
     data = json.dumps(json_item(model, f"plot-{number}"), separators=(",", ":")).replace("</", "<\\/")
-    alt = html.escape(section.alt or section.caption, quote=True)
+    alt = html.escape(section.alt or described(section, model) or "Plot", quote=True)
     numbers = ""
     if section.table is not None:
         several = section.table if isinstance(section.table, Mapping) else {"": section.table}
@@ -125,6 +141,6 @@ def save(
 ) -> pathlib.Path:
     """Write one plot `obj` with its numbers (`table`) as a page that opens offline; returns the path.
 
-    Args: as `page` and `Section`; `alt` defaults to the caption, and that to the title.
+    Args: as `page` and `Section`.
     """
-    return page(title, [Section(obj, caption, table, alt or caption or title)], path, text or "", manifest)
+    return page(title, [Section(obj, caption, table, alt)], path, text or "", manifest)

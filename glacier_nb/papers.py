@@ -13,7 +13,7 @@ import tempfile
 import holoviews as hv
 from bokeh.embed import json_item
 from bokeh.model import Model
-from bokeh.models import ColorBar, Label, Legend, ScaleBar
+from bokeh.models import Axis, ColorBar, Label, Legend, ScaleBar
 from bokeh.plotting import figure as Figure
 from PIL import Image, ImageFont
 
@@ -52,8 +52,9 @@ def paper(
 
     Shapes and text stay vectors, pictures are embedded, and so is the typeface. Maps keep scale bar, north and units.
 
-    Args: `width` in mm, or a name in WIDTHS; `text` in points; `alt` is what a reader who cannot see it should know;
-    `titles` keeps the titles, which a caption mostly replaces.
+    Args: `width` in mm, or a name in WIDTHS; `text` in points; `alt` is what a reader who cannot see it should know
+    (default: the figures' titles), the title in the file's metadata beside what `contents` says; `titles` keeps the
+    titles, which a caption mostly replaces.
     Raises ValueError for another suffix or a width outside 40 to 400 mm, TypeError for what is no figure,
     FileNotFoundError without a Chromium, which draws it, RuntimeError where that drew nothing within a minute.
     """
@@ -64,7 +65,9 @@ def paper(
         raise ValueError(f"width={width!r}: millimetres from 40 to 400, or one of {', '.join(WIDTHS)}")
     if pages.chromium() is None:
         raise FileNotFoundError("no chromium to draw the figure with: install it (Debian: apt install chromium)")
-    model = fitted(figures.drawn(view), width / DOT, text, titles)
+    model = figures.drawn(view)
+    alt, more = alt or "; ".join(figures.titles(model)) or path.stem, contents(model)
+    model = fitted(model, width / DOT, text, titles)
     face, parts = _face(), figures.parts([model])
     item = json.dumps(json_item(model, "here")).replace("</", "<\\/")
     body = (
@@ -78,12 +81,13 @@ def paper(
         found = re.search("glacier_nb:([A-Za-z0-9+/=]+)", _chromium(page, "--dump-dom"))
         if not found:
             raise RuntimeError(f"chromium drew nothing for {path.name} in a minute: try plots.save and look at it")
-        svg, size = finished(base64.b64decode(found[1]).decode(), width, face, alt)
+        svg, size = finished(base64.b64decode(found[1]).decode(), width, face, alt, more)
         if path.suffix.lower() == ".svg":
             temporary.write_text(svg)
         else:
             style = f"@page {{size: {width}mm {size:.2f}mm; margin: 0}} body {{margin: 0}} svg {{display: block}}"
-            page.write_text(f"<!doctype html><meta charset=utf-8><style>{style}</style>{svg}")
+            head = f"<meta charset=utf-8><title>{html.escape(alt)}</title><style>{style}</style>"
+            page.write_text(f"<!doctype html><html lang=en>{head}{svg}")
             _chromium(page, f"--print-to-pdf={temporary}", "--no-pdf-header-footer")
             if not temporary.exists():
                 raise RuntimeError(f"chromium printed nothing for {path.name} in a minute: write .svg instead")
@@ -131,13 +135,25 @@ def fitted(model: Model, width: float, text: float, titles: bool) -> Model:
     return model
 
 
-def finished(svg: str, width: float, face: str, alt: str) -> tuple[str, float]:
-    """`svg` at `width` mm with its typeface, `alt` and pictures that every program reads, and its height in mm."""
+def contents(model: Model) -> str:
+    """What the axes of a figure are and what its keys name, as a sentence each."""
+    labels = [axis.axis_label for axis in model.select({"type": Axis}) if axis.axis_label]
+    names = [item.label.value for key in model.select({"type": Legend}) for item in key.items]
+    bars = [bar.title for bar in model.select({"type": ColorBar}) if bar.title]
+    told = {"Axes": labels, "Colours": bars, "Key": names}
+    return " ".join(f"{what}: {', '.join(dict.fromkeys(some))}." for what, some in told.items() if some)
+
+
+def finished(svg: str, width: float, face: str, alt: str, more: str = "") -> tuple[str, float]:
+    """`svg` at `width` mm with its typeface, its height in mm, and pictures that every program reads.
+
+    `alt` is its title and `more` its description.
+    """
     across, down = (float(re.search(rf'<svg[^>]*?\s{side}="([\d.]+)', svg)[1]) for side in ("width", "height"))
     height = down * width / across
     svg = re.sub(r"data:image/webp;base64,([A-Za-z0-9+/=]+)", _png, svg)
     head = f'width="{width}mm" height="{height:.2f}mm" viewBox="0 0 {across:g} {down:g}" role="img"'
-    told = f"<title>{html.escape(alt)}</title>" if alt else ""
+    told = f"<title>{html.escape(alt)}</title><desc>{html.escape(more)}</desc>"
     opening = re.match(r"<svg[^>]*>", svg)[0]
     kept = re.sub(r'\s(width|height|viewBox|role)="[^"]*"', "", opening)[:-1]
     return f"{kept} {head}>{told}<style>{face}</style>{svg[len(opening) :]}", height

@@ -143,6 +143,46 @@ def cell(value, column: Column) -> str:
     return html.escape(str(value))
 
 
+LEADS = {
+    "change_percent": (),
+    "mass_balance_m_we_a": ("mass_balance_lower_m_we_a", "mass_balance_upper_m_we_a"),
+    "one_less_iou": (),
+    "iou": (),
+    "position_m": (),
+    "area_m2": ("lower_m2", "upper_m2"),
+}
+"""Columns that a table may be about, the first that it has, and the ends of their intervals."""
+
+
+def spoken(frame: pd.DataFrame) -> str:
+    """The number that `frame` is about as a sentence, for who cannot see its figure; empty without any number.
+
+    A column of LEADS, else its first of numbers: of the region's last row, else from the least to the most of all rows.
+
+    >>> spoken(pd.DataFrame({"rgi_id": ["a", "region"], "area_m2": [2e6, 3e6], "lower_m2": 2e6, "upper_m2": 4e6}))
+    'Region: area 3.000 km² (2.000 to 4.000).'
+    >>> spoken(pd.DataFrame({"step": [0, 10], "loss": [0.9, 0.25]})), spoken(pd.DataFrame({"item": ["a"]}))
+    ('Loss 0.25 to 0.9 in 2 rows.', '')
+    """
+    numbers = [name for name in frame if frame[name].dtype.kind == "f" and frame[name].notna().any()]
+    name = next((name for name in (*LEADS, *numbers) if name in numbers), None)
+    if name is None:
+        return ""
+    about = column(name)
+    words, _, unit = about.label.removesuffix(")").partition(" (")
+    words, unit = words[:1].lower() + words[1:], f" {unit}" if unit else ""
+    region = frame[frame["rgi_id"] == "region"].dropna(subset=[name]) if "rgi_id" in frame else frame[:0]
+    if len(region):
+        last = region.iloc[-1]
+        date = f", {cell(last['time'], COLUMNS['time'])}" if "time" in frame else ""
+        ends = [cell(last[end], about) for end in LEADS.get(name, ()) if end in frame]
+        interval = f" ({' to '.join(ends)})" if len(ends) == 2 else ""
+        return f"Region{date}: {words} {cell(last[name], about)}{unit}{interval}."
+    least, most = (cell(float(end), about) for end in (frame[name].min(), frame[name].max()))
+    spread = least if least == most else f"{least} to {most}"
+    return f"{words[:1].upper()}{words[1:]} {spread}{unit} in {len(frame)} row{'s' * (len(frame) > 1)}."
+
+
 def table(frame: pd.DataFrame, caption: str = "") -> HTML:
     """`frame` as an HTML table that a screen reader can walk: headings with units (COLUMNS), first column as row names.
 

@@ -32,6 +32,8 @@ def test_text_is_text_in_a_typeface_that_is_inside(svg):
     assert "Easting (km, EPSG:32633)" in words and "500 m" in words and "outline" in words and "N" in words
     assert "@font-face {font-family: Figure; src: url(data:font/ttf;base64," in svg
     assert root.find("{http://www.w3.org/2000/svg}title").text == "Ice <in> 2017" and root.attrib["role"] == "img"
+    told = root.find("{http://www.w3.org/2000/svg}desc").text
+    assert "Easting (km, EPSG:32633)" in told and "Northing (km)" in told and "Key: outline." in told
 
 
 def test_outlines_are_vectors_and_pictures_are_read_everywhere(svg):
@@ -45,6 +47,8 @@ def test_a_pdf_is_one_page_of_that_width_with_its_font(browser, tmp_path):
     box = re.search(rb"/MediaBox \[([\d. ]+)\]", data)[1].split()
     assert float(box[2]) == pytest.approx(180 / 25.4 * 72, abs=1) and re.findall(rb"/Count (\d+)", data) == [b"1"]
     assert b"/FontFile2" in data
+    title = "Change of area, 2017-08-29 to 2025-08-24; Area over time"  # nobody gave words: the figures' own
+    assert re.search(rb"/Title \(([^)]*)\)", data)[1].decode() == title
     assert [p.name for p in tmp_path.iterdir()] == ["change.pdf"]
 
 
