@@ -83,8 +83,8 @@ def fit(
     samples and thread count give the same weights on one machine. options: see `Options`.
 
     ValueError: the system learns nothing, its patch is no multiple of the network's stride, a sample is not what it
-    takes, a zone is in none of them (name it in `absent` where that is meant), no pixel can be learnt from, or the loss
-    is no number: the patch is named.
+    takes, a zone is in none of them (name it in `absent` where that is meant), no pixel can be learnt from, the loss is
+    no number: the patch is named, or the network died: between two validations no step reached any of its weights.
     """
     system, asked = systems.find(system), Options(**options)
     recipe = system.recipe
@@ -107,13 +107,9 @@ def fit(
     area = sum(int(np.prod(sample.truth.shape)) for sample in samples)
     steps = steps or max(1, round(recipe.epochs * area / recipe.patch**2 / recipe.batch / asked.devices))
     told = {"system": system.name, "inputs": system.inputs, "seed": seed, "steps": steps, "forget": forget}
-    told |= {
-        "validations": validations or recipe.validations,
-        "mean": mean,
-        "std": std,
-        "samples": [sample.name for sample in samples],
-    }
-    told |= {"rate": asked.rate, "precision": asked.precision, "validation": [s.name for s in validation or ()]}
+    told |= {"validations": validations or recipe.validations, "mean": mean, "std": std}
+    told |= {"samples": [sample.name for sample in samples], "validation": [s.name for s in validation or ()]}
+    told |= {"rate": asked.rate, "precision": asked.precision}
     with _machine(threads, asked) as fabric:
         run = functools.partial(_run, system, samples, validation, told, asked, progress)
         best, history = fabric.launch(run)
@@ -176,14 +172,9 @@ def _run(
     every = max(1, steps // told["validations"])
     memory = checkpoints.read(asked.checkpoint, told, network, optimiser, fabric)
     draw = cuts(samples, rng=seeds, forget=told["forget"], start=memory.step)
-    with tqdm(
-        total=steps,
-        initial=memory.step,
-        desc=f"train {system.name}",
-        unit="step",
-        disable=not progress or fabric.global_rank > 0,
-        delay=2,
-    ) as bar:
+    alive, quiet = False, not progress or fabric.global_rank > 0
+    how = {"desc": f"train {system.name}", "unit": "step", "disable": quiet, "delay": 2}
+    with tqdm(total=steps, initial=memory.step, **how) as bar:
         for step in range(memory.step, steps):
             if recipe.schedule is not None or asked.rate != 1:
                 past = [row["validation"] for row in memory.history]
@@ -198,6 +189,7 @@ def _run(
                 loss = _loss(system, _terms(network, batch), batch)
                 _number(loss, step, system, network, batch, samples)
                 fabric.backward(loss / recipe.accumulate)
+            alive = alive or networks.reached(network)
             if whole:
                 if recipe.clip is not None:
                     fabric.clip_gradients(network, optimiser, max_norm=recipe.clip, error_if_nonfinite=False)
@@ -206,6 +198,10 @@ def _run(
             memory.running.append(loss.item())
             bar.update()
             if (step + 1) % every == 0 or step + 1 == steps:
+                if not alive:
+                    dead = f"{system.name} gives a constant: no step since the last validation reached a weight"
+                    raise ValueError(f"{dead}; seed {told['seed']} is dead at step {step + 1}: take another seed=")
+                alive = False
                 row = fabric.broadcast(_watched(system, network, watched))
                 memory.add({"step": step + 1, "loss": float(np.mean(memory.running)), **row}, network)
                 bar.set_postfix(loss=f"{memory.history[-1]['loss']:.3f}", validation=f"{row['validation']:.3f}")
@@ -214,9 +210,8 @@ def _run(
                 checkpoints.write(asked.checkpoint, told, memory, network, optimiser, fabric)
             if patience is not None and memory.since > patience:
                 break
-    return {
-        name: value.numpy() for name, value in memory.best.items()
-    }, memory.history  # a tensor dies with its process
+    best = {name: value.numpy() for name, value in memory.best.items()}  # a tensor dies with its process
+    return best, memory.history
 
 
 def _started(system: System, start) -> torch.nn.Module:

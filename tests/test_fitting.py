@@ -206,3 +206,32 @@ def test_two_processes_learn_together_by_lightning(tmp_path):
     found = script(tmp_path / "a.safetensors", 10**6, "two")
     assert found.returncode == 0, found.stderr
     assert float(found.stdout.split()[0]) > 0.95
+
+
+def test_a_seed_that_dies_is_told_and_not_trained_to_the_end():
+    """A neck of one channel: with some seeds it is off for every pixel, and only the last bias moves."""
+
+    class Neck(torch.nn.Sequential):
+        stride = 1
+
+        def __init__(self, channels):
+            layers = torch.nn.Conv2d(channels, 1, 1), torch.nn.ReLU(), torch.nn.Conv2d(1, 3, 1)
+            super().__init__(*layers)
+            torch.nn.init.constant_(self[0].bias, 9.0 * torch.randn(()).sign())  # one seed in two is dead
+
+        def forward(self, x):
+            return {"zones": super().forward(x)}
+
+    system = dataclasses.replace(SYSTEM, network=Neck)
+    how = {"steps": 8, "validations": 4, "threads": 1, "progress": False}
+    died, lived = [], []
+    for seed in range(8):
+        try:
+            lived.append(fitting.fit(system, SCENES[:2], seed, **how))
+        except ValueError as error:
+            assert str(error) == (
+                "small gives a constant: no step since the last validation reached a weight;"
+                f" seed {seed} is dead at step 2: take another seed="
+            )
+            died.append(seed)
+    assert died and lived and all(one.history[-1]["step"] == 8 for one in lived)

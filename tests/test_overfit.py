@@ -17,6 +17,7 @@ LEARNERS = [row for row in systems.SYSTEMS if row.recipe]
 def test_row_learns_eight_patches_by_heart(system):
     found = trials.overfit(system)
     assert found.passed, found
+    assert found.steps <= 350, found  # one start's steps, and those until others died: seconds are the table's
 
 
 @pytest.mark.slow
@@ -72,6 +73,25 @@ def test_what_counts_as_learnt():
     assert trials.Learnt(0.95, None, 1, 0.0).passed and trials.Learnt(None, 1.5, 1, 0.0).passed
     assert not trials.Learnt(0.85, 1.0, 1, 0.0).passed  # zones decide where there are some
     assert not trials.Learnt(None, np.inf, 1, 0.0).passed
+
+
+def test_a_dead_start_is_left_as_soon_as_it_dies():
+    """Mohajerani's neck has three channels: with some seeds none of them is on any more after a few steps."""
+    found = trials.overfit("mohajerani2019", steps=300)
+    assert found.passed and found.starts > 1
+    assert found.steps < 300  # a start that is not left takes as many alone
+
+
+def test_the_table_tells_what_learning_took(monkeypatch):
+    monkeypatch.setattr(trials, "measure", lambda *_, **__: {"forward_s": 0.1})
+    found = {"robson2020": trials.Learnt(0.95, None, 20, 30.0), "hu2023": trials.Learnt(0.95, None, 300, 90.0)}
+    monkeypatch.setattr(trials, "overfit", lambda system: found[system.name])
+    rows = list(trials.table([systems.find(name) for name in ("ndsi", *found)], learn=True))
+    assert [row["result"] for row in rows] == ["pass", "pass", "pass; over a minute"]
+    head, *lines, last = trials.lines(rows)
+    at = head.index("learnt s")
+    assert [line[at:].split()[0] for line in lines] == ["-", "30.00", "90.00"]
+    assert last == "learning took 2.0 minutes for 2 systems, 90 s at most"
 
 
 def test_a_small_network_learns_in_a_few_steps_and_twice_the_same():

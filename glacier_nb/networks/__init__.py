@@ -88,6 +88,23 @@ def parameters(network: torch.nn.Module) -> int:
     return sum(tensor.numel() for tensor in network.parameters() if tensor.requires_grad)
 
 
+def reached(network: torch.nn.Module) -> bool:
+    """Whether the last backward pass reached any weight; biases and scales alone make no network learn.
+
+    It reaches none where all units of a layer are off for every input: Lu et al. 2020, arXiv:1903.06733.
+
+    >>> one = torch.nn.Sequential(torch.nn.Conv2d(1, 1, 1), torch.nn.ReLU(), torch.nn.Conv2d(1, 1, 1))
+    >>> _ = torch.nn.init.ones_(one[0].weight), torch.nn.init.zeros_(one[0].bias)
+    >>> for sign in (1, -1):
+    ...     one.zero_grad()
+    ...     one(sign * torch.ones(1, 1, 2, 2)).sum().backward()
+    ...     print(reached(one))
+    True
+    False
+    """
+    return any(p.ndim > 1 and p.grad is not None and bool(p.grad.any()) for p in network.parameters())
+
+
 def symmetry(x: torch.Tensor, number: int) -> torch.Tensor:
     """One of the eight symmetries of the square, of (..., y, x): 0-3 quarter turns, 4-7 the same after a mirror.
 
