@@ -3,6 +3,7 @@
 import importlib.util
 import os
 import pathlib
+import re
 import secrets
 import sys
 
@@ -37,6 +38,7 @@ c.ClusterConfig.worker_cmd = ["{programs}/dask", "worker"]
 c.ClusterConfig.environment = {{"PYTHONPATH": "{ours}", "OMP_NUM_THREADS": "1"}}
 c.ClusterConfig.worker_cores = 1
 c.ClusterConfig.worker_memory = "2 G"
+{options}
 """
 
 
@@ -123,6 +125,9 @@ def gateway(tmp_path, monkeypatch):
     settings = folder / "settings.py"
     programs, ours = pathlib.Path(sys.executable).parent, f"{ROOT}{os.pathsep}{ROOT / 'tests'}"
     places = {"folder": folder / "clusters", "programs": programs, "ours": ours}
+    page = (ROOT / "docs" / "jupyterhub.md").read_text()
+    (told,) = re.findall(r"^```python\n(from dask_gateway_server.*?)^assert", page, re.M | re.S)
+    places["options"] = f"{told}\nc.Backend.cluster_options = options"
     settings.write_text(GATEWAY.format(password=password, inner=inner, outer=outer, **places))
     command = [f"{programs}/dask-gateway-server", "--config", str(settings)]
     with daemon.running(command, folder, f"http://127.0.0.1:{outer}/api/health"):

@@ -2,8 +2,9 @@
 
 A Python block runs on this machine, the blocks of a page one after another in one namespace and folder. A comment
 before a block says where that is not so: `<!-- a real place -->` lets the demo region stand for place and provider;
-`<!-- needs ... -->` (a GPU, SLURM, a gateway) is not run, its names and keywords are looked up; `<!-- after: page -->`
-begins where another page ended; `<!-- slow -->` has the page wait for the slow suite.
+`<!-- needs ... -->` (a GPU, SLURM, a gateway) is run by the slow suite on what `NEEDED` has of it here, its names and
+keywords are looked up in any case; `<!-- after: page -->` begins where another page ended; `<!-- slow -->` has the page
+wait for the slow suite.
 """
 
 import ast
@@ -17,12 +18,17 @@ import shlex
 import subprocess
 import sys
 import tomllib
+import types
 from dataclasses import dataclass
 
+import dask
+import distributed
+import numpy as np
+import odc.geo.xr
 import pytest
 import yaml
 
-from glacier_nb import __main__, batch, demo, regions, search
+from glacier_nb import __main__, batch, demo, regions, search, weights
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 MADE = ("reference", "notebooks")  # by docs/conf.py, from what is tested elsewhere
@@ -132,6 +138,71 @@ def test_what_cannot_run_here_names_what_is_there(block):
             inspect.signature(function).bind_partial(*call.args, **{one.arg: one for one in call.keywords if one.arg})
             checked += 1
     assert checked, "a block that is not run should at least call something of ours"
+
+
+QUEUE = {
+    "sbatch": """#!/bin/sh
+[ -e {folder}/running ] && echo "Submitted batch job $$" && exit
+setsid bash "$1" >{folder}/log 2>&1 &
+touch {folder}/running
+echo "Submitted batch job $!"
+""",
+    "scancel": "#!/bin/sh\nkill -- -$1 2>{folder}/cancelled || true\n",
+}
+"""SLURM's two commands, on a machine that runs the first job at once and keeps all others waiting."""
+
+
+@pytest.fixture
+def slurm(tmp_path, monkeypatch):
+    """A queue of jobs that are processes here, as SLURM would run them on its nodes."""
+    pytest.importorskip("dask_jobqueue")
+    for name, text in QUEUE.items():
+        (tmp_path / name).write_text(text.format(folder=tmp_path))
+        (tmp_path / name).chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    host = {"host": "127.0.0.1", "dashboard_address": "127.0.0.1:0"}
+    with dask.config.set({"jobqueue.slurm.scheduler-options": host}):
+        yield
+    assert "Start worker at" in (tmp_path / "log").read_text()
+
+
+@pytest.fixture
+def cuda(monkeypatch):
+    """No GPU, but dask-cuda's one class as a worker on the CPU: what the page says of a machine without one."""
+    options = {"n_workers": 1, "host": "127.0.0.1", "dashboard_address": "127.0.0.1:0"}
+    library = types.SimpleNamespace(LocalCUDACluster=functools.partial(distributed.LocalCluster, **options))
+    monkeypatch.setitem(sys.modules, "dask_cuda", library)
+
+
+@pytest.fixture
+def hub(gateway):
+    """A real gateway, set up as on a hub."""
+    known = {"username": "reader", "password": gateway["auth"].password}
+    found = {"gateway.address": gateway["address"], "gateway.auth.type": "basic", "gateway.auth.kwargs": known}
+    with dask.config.set(found):
+        yield
+
+
+NEEDED = {"a GPU": "cuda", "SLURM": "slurm", "a gateway": "hub"}
+"""What a page needs, and the fixture that has as much of it as this machine can."""
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")  # what these libraries have to say to each other
+@pytest.mark.parametrize("block", NEEDS, ids=lambda b: f"{title(b.page)}:{b.line}")
+def test_what_needs_more_than_this_machine_runs_on_what_there_is_of_it(block, request, tmp_path):
+    request.getfixturevalue(NEEDED[block.mark.removeprefix("needs ")])
+    row = weights.find("extent-demo")
+    mean, std = (np.reshape(one, (-1, 1, 1)) for one in (row.mean, row.std))
+    values = mean + std * np.random.default_rng(7).normal(size=(len(row.inputs), 96, 80))
+    box = odc.geo.geobox.GeoBox((96, 80), odc.geo.geobox.Affine(10, 0, 5e5, 0, -10, 5.1e6), "EPSG:32632")
+    layers = odc.geo.xr.wrap_xr(values.astype("float32"), box, axis=1, dims=("feature", "y", "x"))
+    layers = layers.assign_coords(feature=list(row.inputs)).chunk(y=64, x=64)
+    known = {"features": layers.assign_attrs(time="2024-08-15", sensor="sentinel-2-l2a")}
+    exec(compile(block.code, str(block.page), "exec"), known)
+    if "zones" in known:
+        total = known["zones"].sum("zone").to_numpy()
+        np.testing.assert_allclose(total, 1, atol=1e-3)
 
 
 def commands(code: str) -> list[list[str]]:
