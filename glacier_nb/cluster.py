@@ -195,6 +195,7 @@ def slurm(workers: int = 1, threads: int = 2, memory: str | None = "8GiB", **opt
     """A `dask_jobqueue.SLURMCluster` of `workers` jobs, each one process of `threads` threads and `memory`.
 
     options: its own (queue, account, walltime, interface ...). Its `job_script()` shows what is submitted.
+    LookupError: dask-jobqueue is not installed.
     """
     library = _imported("dask_jobqueue", "dask-jobqueue")
     given = [f"export {name}={value}" for name, value in _environment().items()]

@@ -74,6 +74,7 @@ def average(cube: xr.Dataset | piecewise.Stack, year: int, months: Sequence[int]
     """Mean of a year's seen observations, or of some months of it: for radar, the mean of linear power.
 
     Arguments, variables and attrs as in `late_summer`; `source` is the first scene that saw the pixel.
+    LookupError: no scene in these months.
     """
     stack = _window(cube, year, months or tuple(range(1, 13)))
     if not isinstance(stack, xr.Dataset):

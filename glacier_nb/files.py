@@ -47,7 +47,7 @@ def items(
     needs none. `date` (ISO) is for names that hold no date. What the values mean is the sensor's row and what the
     files declare: items of sensor "image" are as stored. Keep them with `search.freeze`, and use that as provider.
 
-    Raises FileNotFoundError, LookupError (no file named so), ValueError (no date, no CRS).
+    Raises FileNotFoundError, OSError (no raster), LookupError (no file named so), ValueError (no date, no CRS).
     """
     row, paths = sensor_row(sensor), rasters(source)
     if not paths:

@@ -89,7 +89,10 @@ def curved(line: shapely.LineString, width: float) -> Gate:
 
 
 def curvilinear(fronts, box, centreline, width, upglacier, spacing=None) -> Gate:
-    """The box along a bending centreline, taken on straight past its ends as far as the fronts go (Lea et al. 2014)."""
+    """The box along a bending centreline, taken on straight past its ends as far as the fronts go (Lea et al. 2014).
+
+    ValueError: there is neither a width nor a box to take it from.
+    """
     return curved(*_spine(fronts, box, centreline, width, upglacier))
 
 
@@ -100,7 +103,10 @@ def unbounded(fronts, box, centreline, width, upglacier, spacing=None) -> Gate:
 
 
 def bow(fronts, box, centreline, width, upglacier, spacing=None) -> Gate:
-    """The centreline's up-glacier end to measure from, and the band in which fronts count (Lea et al. 2014)."""
+    """The centreline's up-glacier end to measure from, and the band in which fronts count (Lea et al. 2014).
+
+    ValueError: there is neither a width nor a box to take it from.
+    """
     gate = curved(*_spine(fronts, box, centreline, width, upglacier))
     xy = shapely.get_coordinates(gate.centreline)
     be_sure(xy[0], fronts, xy[1] - xy[0])
@@ -108,7 +114,10 @@ def bow(fronts, box, centreline, width, upglacier, spacing=None) -> Gate:
 
 
 def parallel(fronts, box, centreline, width, upglacier, spacing) -> Gate:
-    """Lines every `spacing` across `width`, each beside the centreline at one distance all along (Lea 2018)."""
+    """Lines every `spacing` across `width`, each beside the centreline at one distance all along (Lea 2018).
+
+    ValueError: no width, a spacing that is not below it, or a centreline that bends too sharply for a line beside it.
+    """
     line, width = _spine(fronts, box, centreline, width, upglacier)
     offsets = _across(width, spacing)
     lines = np.array([_beside(line, offset) for offset in offsets], dtype=object)
@@ -116,7 +125,10 @@ def parallel(fronts, box, centreline, width, upglacier, spacing) -> Gate:
 
 
 def transects(fronts, box, centreline, width, upglacier, spacing) -> Gate:
-    """Straight lines every `spacing` from the head of the rectilinear box to its mouth."""
+    """Straight lines every `spacing` from the head of the rectilinear box to its mouth.
+
+    ValueError: the spacing is not below the width.
+    """
     gate = four_sided(fronts, box, centreline, width, upglacier)
     offsets = _across(gate.width, spacing)
     flow = np.diff(shapely.get_coordinates(gate.centreline), axis=0)[0]

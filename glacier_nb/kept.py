@@ -54,7 +54,10 @@ class File:
             return found
 
     def body(self, start: int, size: int, pieces: list) -> bytes:
-        """`size` bytes from `start` on out of these pieces, fewer at the end of the file. OSError."""
+        """`size` bytes from `start` on out of these pieces, fewer at the end of the file.
+
+        OSError: it cannot be read. Changed: it is another file now.
+        """
         parts = []
         for first, stop, asked in pieces:
             try:

@@ -24,6 +24,7 @@ def caffe(folder: str | os.PathLike) -> list[Sample]:
 
     Names are glacier_date_sensor_resolution_quality_number, with _zones and _front where a label; of zones 0 is not
     available, 64 (or 63) rock, 127 glacier, 254 ocean and melange. Features: grey / 255.
+    FileNotFoundError: the folder has no such files, or an image no label.
     """
     numbers = np.full(256, UNSEEN, "uint8")
     numbers[[63, 64, 127, 254, 255]] = (0, 0, 1, 2, 2)
@@ -50,6 +51,7 @@ def calfin(folder: str | os.PathLike) -> list[Sample]:
 
     Names are glacier_sensor_level_date_path-row_tier_band. Truth: glacier (and land) where the mask is white, ocean
     where it is black; the front is the ice beside ocean. Features: grey / 255. Pixel sizes are not in the names: None.
+    FileNotFoundError: as in `caffe`.
     """
     found = []
     for part in ("train", "validation", "all"):
@@ -89,6 +91,7 @@ def glavitu(folder: str | os.PathLike) -> list[Sample]:
     """The tiles GlaViTU learnt from: HDF5 files with train, val or test in their names, a group a tile.
 
     Each has optical (y, x, 6), dem (y, x, 2) and outlines (y, x), one-hot or not, and says its region.
+    FileNotFoundError: the folder has no such files.
     """
     found = []
     for path in sorted(readers.there(folder).glob("*.h*5")):
@@ -115,7 +118,7 @@ def dl4gam(folder: str | os.PathLike, inputs: Sequence[str] = ()) -> list[Sample
     band_data (band, y, x) with its bands in long_name, mask_all_g_id (-1 where no glacier), mask_nok (clouds, shadows,
     gaps), and layers such as dem or dh_dt. inputs: bands and layers in this order; () for all bands. Pixels within are
     those no neighbour's glacier has, as the set scores each glacier by itself.
-    LookupError: a cube has no such input.
+    LookupError: a cube has no such input. FileNotFoundError: the folder has no such files.
     """
     found = []
     for path in sorted(readers.there(folder).rglob("*.nc")):
@@ -141,6 +144,7 @@ def frontscenes(folder: str | os.PathLike) -> list[Sample]:
 
     group by path and row: Jakobshavn 008-010/011, Sverdrup 020-024/006-007, Kangerlussuaq 229-231/012. Features: grey
     as `mohajerani2019` takes it. Truth is 0 all over, the front three pixels wide.
+    FileNotFoundError: the folder has no such files.
     """
     found = []
     for row in readers.frontlearning(folder).itertuples():

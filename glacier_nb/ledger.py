@@ -47,7 +47,8 @@ class ReadError(OSError):
 def note(cube: str, row: ReadReport) -> None:
     """Write a row down: in a file of this machine and, on a Dask worker, in the scheduler's log too.
 
-    One of the two outlives a worker that is killed, and reaches whoever asks. OSError where no file can be written.
+    One of the two outlives a worker that is killed, and reaches whoever asks. OSError where no file can be written,
+    LookupError for what is no key.
     """
     path = _file(cube)
     path.parent.mkdir(mode=0o700, exist_ok=True)
@@ -63,7 +64,10 @@ def note(cube: str, row: ReadReport) -> None:
 
 
 def rows(cubes: str) -> list[ReadReport]:
-    """The rows of cubes by their keys (words), each once; a scheduler is asked once for all of them."""
+    """The rows of cubes by their keys (words), each once; a scheduler is asked once for all of them.
+
+    LookupError: a word is no key.
+    """
     found, keys = [], cubes.split()
     for key in keys:
         with contextlib.suppress(FileNotFoundError):

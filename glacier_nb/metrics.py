@@ -49,6 +49,8 @@ def _utm(shapes: gpd.GeoDataFrame | gpd.GeoSeries) -> str:
 def iou(predicted: Map | Shapes, truth: Map | Shapes) -> float:
     """Intersection over union (0-1); NaN where neither has anything. Jaccard 1912.
 
+    Maps of one grid, or shapes in metres of one CRS; else ValueError, here and in all that follow.
+
     >>> iou(np.array([True, True, False]), np.array([True, False, False]))
     0.5
     """
@@ -57,25 +59,30 @@ def iou(predicted: Map | Shapes, truth: Map | Shapes) -> float:
 
 
 def precision(predicted: Map | Shapes, truth: Map | Shapes) -> float:
-    """Share of what was mapped that is true (0-1); NaN where nothing was mapped."""
+    """Share of what was mapped that is true (0-1); NaN where nothing was mapped. ValueError: as `iou`."""
     both, extra, _ = _counts(predicted, truth)
     return _ratio(both, both + extra)
 
 
 def recall(predicted: Map | Shapes, truth: Map | Shapes) -> float:
-    """Share of the truth that was mapped (0-1); NaN where there is none."""
+    """Share of the truth that was mapped (0-1); NaN where there is none. ValueError: as `iou`."""
     both, _, missed = _counts(predicted, truth)
     return _ratio(both, both + missed)
 
 
 def f1(predicted: Map | Shapes, truth: Map | Shapes) -> float:
-    """Harmonic mean of precision and recall (0-1): the coefficient of Dice 1945, doi:10.2307/1932409."""
+    """Harmonic mean of precision and recall (0-1): the coefficient of Dice 1945, doi:10.2307/1932409.
+
+    ValueError: as `iou`.
+    """
     both, extra, missed = _counts(predicted, truth)
     return _ratio(2 * both, 2 * both + extra + missed)
 
 
 def area_error(predicted: Map | Shapes, truth: Map | Shapes) -> float:
     """Error of the area in percent of the true one, too large positive; places do not matter, only the sum.
+
+    ValueError: as `iou`.
 
     >>> area_error(np.array([True, True, False]), np.array([False, False, True]))
     100.0
@@ -89,7 +96,7 @@ def by_polygon(predicted: gpd.GeoDataFrame, truth: gpd.GeoDataFrame, share: floa
 
     A true body is found where `share` of its area or more was mapped; a mapped one is right where as much of it is
     true. NaN where there is nothing to divide by. Sun et al. 2024, doi:10.5194/essd-16-5703-2024, score
-    so; `share` is our choice.
+    so; `share` is our choice. ValueError: the CRS is not in metres.
 
     >>> boxes = lambda *at: gpd.GeoDataFrame(geometry=[shapely.box(x, 0, x + 2, 1) for x in at], crs=32633)
     >>> score = by_polygon(boxes(0, 10, 20), boxes(0.5, 9))
@@ -158,7 +165,7 @@ def front_deviation(a: Shapes, b: Shapes, spacing: float = 10.0) -> Deviation:
 
 
 def boundary_deviation(a: Shapes, b: Shapes, spacing: float = 10.0) -> Deviation:
-    """The same for the boundaries, holes included, of outlines `a` and `b` (as Chu et al. 2022)."""
+    """The same for the boundaries, holes included, of outlines `a` and `b` (as Chu et al. 2022). ValueError: not in metres."""
     return front_deviation(_shape(a, b).boundary, _shape(b, a).boundary, spacing)
 
 

@@ -165,7 +165,10 @@ def points(path: str | os.PathLike, sensor: str = "Sentinel-2_SR") -> gpd.GeoDat
 
 
 def shapes(path: str | os.PathLike) -> gpd.GeoDataFrame:
-    """Any vector file or GeoParquet as it is, with a CRS: its own, or lon/lat where its numbers are degrees."""
+    """Any vector file or GeoParquet as it is, with a CRS: its own, or lon/lat where its numbers are degrees.
+
+    OSError: GDAL does not open it. ValueError: it has no CRS, and its numbers are no degrees.
+    """
     path = there(path)
     return _placed(gpd.read_parquet(path) if path.suffix == ".parquet" else _vector(path), path, None)
 

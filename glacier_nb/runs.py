@@ -66,7 +66,7 @@ def read(path: str | os.PathLike, notebook: str) -> list[Run]:
     that lies beside the list is found there.
 
     Raises ValueError or LookupError in one line: an unknown parameter or key, a wrong type, no such place or system,
-    two runs of one name.
+    two runs of one name. FileNotFoundError: no such list.
     """
     path, book = pathlib.Path(path), batch.find(notebook)
     document = _document(path)

@@ -33,6 +33,7 @@ def encodings(item: pystac.Item, doubtful: bool = False) -> dict[str, Encoding]:
     An asset is found by the keys in the sensor's row, else by the common name it declares for one of its bands.
     Scale, offset and nodata are those it declares, else the row's; the Sentinel-2 offset is decided by `_added`.
     `doubtful` says that the provider's word on it may be wrong.
+    ValueError: the item leaves open what that takes: its processing baseline or offset, or the sun's elevation.
     """
     row, found = sensor_of(item), {}
     for band in row.bands:

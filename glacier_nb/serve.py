@@ -44,8 +44,8 @@ def folder(folder: str | pathlib.Path) -> Iterator[Served]:
 
     Relative asset hrefs become absolute addresses of the range server; absolute ones stay. Items without a
     collection document get a generated one. Both servers listen on free loopback ports and are stopped on any
-    exit. Yields `Served`. Raises FileNotFoundError where the folder has no items, ConnectionError where the API
-    does not come up.
+    exit. Yields `Served`. Raises FileNotFoundError where the folder has no items, ValueError where one
+    is no JSON, ConnectionError where the API does not come up.
     """
     root = pathlib.Path(folder).resolve()
     if not root.is_dir():

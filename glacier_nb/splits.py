@@ -45,6 +45,8 @@ class Split:
     def fold_of(self, role: str, fold: int) -> tuple[int, ...]:
         """Folds that play a role while `fold` is tested: validation is the next one, where there are three or more.
 
+        ValueError: no such role or fold.
+
         >>> split = Split("group", 4, {})
         >>> [split.fold_of(role, 3) for role in ROLES]
         [(1, 2), (0,), (3,)]
@@ -121,7 +123,7 @@ def by_time(samples: Sequence[Sample], folds: int = 3) -> Split:
 def by_group(samples: Sequence[Sample], folds: int | None = None) -> Split:
     """Whole scenes by the glacier or region they show, all of one in one fold; None: leave one group out at a time.
 
-    Roberts et al. 2017, doi:10.1111/ecog.02881.
+    Roberts et al. 2017, doi:10.1111/ecog.02881. ValueError: a sample names no group, or a fold would be empty.
     """
     return _scenes("group", [sample.group for sample in samples], [sample.name for sample in samples], folds)
 

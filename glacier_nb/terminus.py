@@ -172,6 +172,7 @@ def draw_centreline(fronts: gpd.GeoDataFrame, upglacier) -> gpd.GeoDataFrame:
     """A straight flow line for each glacier from its fronts alone, up-glacier end first: as `draw_box`.
 
     It follows the axis in which the fronts moved, midway between their ends on average, as if between a fjord's walls.
+    ValueError: as there.
     """
 
     def line(shapes: np.ndarray, axis: np.ndarray, ends: np.ndarray) -> shapely.LineString:

@@ -185,6 +185,8 @@ def theil_sen(time: np.ndarray | pd.Series, value: np.ndarray | pd.Series, level
 def least_squares(time: np.ndarray | pd.Series, value: np.ndarray | pd.Series, level: float = 0.9) -> Trend:
     """The same by ordinary least squares, with Student's interval and the t-test's p: one wild value moves it.
 
+    ValueError: fewer than three dated values.
+
     >>> round(least_squares(np.array([2000.0, 2001, 2002, 2003, 2004]), np.array([8.0, 7, 6, 5, 50])).slope, 1)
     8.2
     """
@@ -219,7 +221,7 @@ def reliability(
     """How often the truth holds where the map says p: columns low, high, n, confidence, frequency; a row a bin.
 
     `probability` of the positive zone, `truth` boolean, same shape; unseen (NaN) pixels are left out. A calibrated
-    map has confidence = frequency. Empty bins are NaN. DeGroot and Fienberg 1983.
+    map has confidence = frequency. Empty bins are NaN. DeGroot and Fienberg 1983. ValueError: shapes differ.
     """
     p, y = _paired(probability, truth)
     edges = np.linspace(0, 1, bins + 1)
@@ -242,7 +244,7 @@ def temperature(probability: np.ndarray | xr.DataArray, truth: np.ndarray | xr.D
     """The temperature that makes a map's probabilities most likely given the truth; above 1: it was too sure.
 
     `probability` and `truth` of any shape, both the same. Find it on maps that were not trained on, then apply it with
-    `temper`. Guo et al. 2017, arXiv:1706.04599.
+    `temper`. Guo et al. 2017, arXiv:1706.04599. ValueError: they differ in shape.
     """
     p, y = _paired(probability, truth)
     logit, sign = _logit(p), np.where(y, 1.0, -1.0)

@@ -47,6 +47,8 @@ NO_METHODS = {
 }  # fmt: skip
 """Modules that find, read, keep, draw or run, and rows that cite by a field of their own: no method stands in them."""
 METHODS = [path for path in FILES if path.parent == PACKAGE and path.stem not in NO_METHODS]
+PRIVATE = {"StopIteration"}
+"""Exceptions that a caller never sees."""
 NO_PAPER = {"__init__", "names", "smp", "threshold"}
 """Files in `networks` that are no paper's."""
 
@@ -77,6 +79,29 @@ def raised(node: ast.AST) -> Iterator[str]:
         yield from raised(child)
 
 
+def caught(node: ast.AST) -> set[str]:
+    """Names of the exceptions that do not leave a `try` or a `with suppress(...)`, as far as they are told there."""
+    found = []
+    if isinstance(node, ast.Try):
+        found = [one.type for one in node.handlers if one.type and not any(isinstance(n, ast.Raise) for n in one.body)]
+    if isinstance(node, ast.With):
+        calls = [one.context_expr for one in node.items if isinstance(one.context_expr, ast.Call)]
+        found = [arg for call in calls if ast.unparse(call.func).endswith("suppress") for arg in call.args]
+    return {name.rpartition(".")[2] for one in found for name in re.findall(r"[\w.]+", ast.unparse(one))}
+
+
+def passed_on(node: ast.AST, helpers: dict[str, ast.FunctionDef], seen: frozenset = frozenset()) -> set[str]:
+    """Names of the exceptions that the private functions of its module, which a function calls, raise through it."""
+    found = set()
+    for child in ast.iter_child_nodes(node):
+        inner = passed_on(child, helpers, seen)
+        name = child.func.id if isinstance(child, ast.Call) and isinstance(child.func, ast.Name) else ""
+        if name in helpers and name not in seen:
+            inner |= set(raised(helpers[name])) | passed_on(helpers[name], helpers, seen | {name})
+        found |= inner - PRIVATE
+    return found - caught(node)
+
+
 def id_of(path: pathlib.Path) -> str:
     """What a test is called."""
     return str(path.relative_to(PACKAGE))
@@ -99,12 +124,14 @@ def inherited(path: pathlib.Path, name: str) -> bool:
 
 @pytest.mark.parametrize("path", FILES, ids=id_of)
 def test_errors_are_named(path):
+    """Those of its own body, and those of the module's private functions that it calls."""
+    tree = ast.parse(path.read_text())
+    helpers = {one.name: one for one in tree.body if isinstance(one, ast.FunctionDef) and one.name[0] == "_"}
     missing = [
         f"{name}: {error}"
         for name, node in public(path)
-        if "." not in name
-        for error in sorted(set(raised(node)))
-        if error not in (ast.get_docstring(node) or "")
+        for error in sorted(set(raised(node)) | passed_on(node, helpers))
+        if not re.search(rf"\b{error}\b|\berrors as in `\w+`", ast.get_docstring(node) or "")
     ]
     assert not missing, f"say in the docstring when it is raised: {missing}"
 
