@@ -56,7 +56,8 @@ def paper(
     (default: the figures' titles), the title in the file's metadata beside what `contents` says; `titles` keeps the
     titles, which a caption mostly replaces.
     Raises ValueError for another suffix or a width outside 40 to 400 mm, TypeError for what is no figure,
-    FileNotFoundError without a Chromium, which draws it, RuntimeError where that drew nothing within a minute.
+    FileNotFoundError without a Chromium, which draws it, RuntimeError where that drew nothing within a minute,
+    OSError without a typeface to embed.
     """
     path, width = pathlib.Path(path), WIDTHS.get(width, width)
     if path.suffix.lower() not in (".svg", ".pdf"):
