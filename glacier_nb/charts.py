@@ -124,8 +124,8 @@ def change_bars(last: pd.DataFrame, pick: Callable, title: str, height: int) -> 
     )  # fmt: skip
     both = shown.opts(hooks=[pick]) * whiskers(last, "rgi_id", "change_percent", "lower", "upper", hooks=[above])
     return both.opts(
-        invert_axes=True, hooks=[maps.dress, level(0, "height")], title=title, xlabel="", ylabel="Change of area (%)",
-        frame_width=440, frame_height=height, padding=(0.05, 0.1), show_grid=True,
+        invert_axes=True, hooks=[maps.dress, level(0, "height")], title=title, xlabel="Glacier",
+        ylabel="Change of area (%)", frame_width=440, frame_height=height, padding=(0.05, 0.1), show_grid=True,
     )  # fmt: skip
 
 
@@ -254,11 +254,11 @@ def ranking(table: pd.DataFrame, score: str, width: int = 460, height: int = 300
     dots = hv.Scatter(rows, "system", score).opts(size=10, color=maps.INK, tools=["hover"], hover_tooltips=tips)
     bars = hv.ErrorBars(rows, "system", [score, "below", "above"])
     ranks = (bars * dots).opts(
-        invert_axes=True, xlabel="", ylabel=f"{label} (95 % by bootstrap)", width=width, height=height,
-        title="Less is better",
+        hooks=[maps.dress], invert_axes=True, xlabel="System", ylabel=f"{label} (95 % by bootstrap)", width=width,
+        height=height, title="Less is better", show_grid=True,
     )  # fmt: skip
     costs = hv.Scatter(rows, "seconds", [score, "system", "millions"]).opts(
-        size=10, color=maps.LATER, tools=["hover"], width=width, height=height, xlabel="Seconds a training",
+        size=10, color=maps.LATER, tools=["hover"], width=width, height=height, xlabel="Time of a training (s)",
         ylabel=label, padding=((0.1, 0.6), 0.1),  # room for the last name
         hover_tooltips=[*tips, ("training", "@seconds{0} s"), ("parameters", "@millions{0.00} million")],
         title="Accuracy against cost",
@@ -266,4 +266,5 @@ def ranking(table: pd.DataFrame, score: str, width: int = 460, height: int = 300
     names = hv.Labels(rows, ["seconds", score], "system").opts(
         text_font_size="9pt", text_align="left", xoffset=0.02 * float(np.ptp(rows["seconds"]) or 1), text_color=maps.INK
     )
-    return (ranks + costs * names).opts(shared_axes=False)
+    both = (costs * names).opts(hooks=[maps.dress], show_grid=True)
+    return (ranks + both).opts(shared_axes=False)

@@ -55,10 +55,17 @@ def parts(models: Sequence[Model]) -> list[str]:
     return ["bokeh"] + ["bokeh-widgets"] * widgets + ["bokeh-tables"] * tabled
 
 
+def plots(model: Model) -> list[Plot]:
+    """The figures of a bokeh `model`, a figure or a layout, in reading order."""
+    if isinstance(model, Plot):
+        return [model]
+    inner = [child if isinstance(child, Model) else child[0] for child in getattr(model, "children", ())]
+    return [plot for child in inner for plot in plots(child)]
+
+
 def titles(model: Model) -> list[str]:
-    """The titles of the figures of `model` that have one, in the order they were made."""
-    plots = sorted(model.select({"type": Plot}), key=lambda plot: int(plot.id.lstrip("p") or 0))
-    return [" ".join(plot.title.text.split()) for plot in plots if plot.title and plot.title.text]
+    """The titles of the figures of `model` that have one."""
+    return [" ".join(plot.title.text.split()) for plot in plots(model) if plot.title and plot.title.text]
 
 
 def described(section: Section, model: Model) -> str:

@@ -4,7 +4,19 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 import pyproj
-from bokeh.models import ColorBar, Label, Legend, LegendItem, Node, PanTool, WheelZoomTool
+from bokeh.models import (
+    ColorBar,
+    CustomJS,
+    Label,
+    Legend,
+    LegendItem,
+    Metric,
+    Node,
+    PanTool,
+    Range1d,
+    ScaleBar,
+    WheelZoomTool,
+)
 
 FONT = "Inter, Helvetica Neue, Arial, Liberation Sans, sans-serif"
 INK, MUTED, RULE, PAPER = "#1d2733", "#5d6975", "#e3e7eb", "#ffffff"
@@ -54,6 +66,37 @@ def compass(figure, angle: float = 0.0) -> None:
             padding=4, border_radius=14, background_fill_color=PAPER, background_fill_alpha=0.8,
         )
     )  # fmt: skip
+
+
+def scale(figure, metres: float = 1.0, location: str = "bottom_left") -> None:
+    """Set a bar that tells how long metres or kilometres are into a corner of a bokeh figure.
+
+    Args: `metres` on the ground of one unit of the figure's x axis.
+    """
+    shown = ground = figure.x_range
+    if metres != 1.0:
+        ground = Range1d(start=0.0, end=metres * (shown.end - shown.start))
+        code = "ground.end = metres * (shown.end - shown.start)"
+        follow = CustomJS(args={"ground": ground, "shown": shown, "metres": metres}, code=code)
+        for edge in ("start", "end"):
+            shown.js_on_change(edge, follow)
+    figure.add_layout(
+        ScaleBar(
+            range=ground, unit="m", dimensional=Metric(base_unit="m", exclude=["dm", "dam", "hm"]), location=location,
+            bar_length=0.13, background_fill_alpha=0.8, border_line_color=None, bar_line_width=2, bar_line_color=INK,
+            padding=6, margin=8, label_text_font=FONT, label_text_color=INK,
+        )
+    )  # fmt: skip
+
+
+def furnished(metres: float, angle: float = 0.0, location: str = "bottom_left") -> Callable:
+    """A hook that sets `scale` and `compass` into a figure whose axes are not in metres."""
+
+    def add(plot, element):
+        scale(plot.state, metres, location)
+        compass(plot.state, angle)
+
+    return add
 
 
 def bar(plot, element) -> None:

@@ -11,12 +11,15 @@ import numpy as np
 import pyproj
 import shapely
 import xarray as xr
-from bokeh.models import CustomJSTickFormatter, Metric, ScaleBar
+from bokeh.models import CustomJSTickFormatter, ScaleBar
 from PIL import Image
 
-from glacier_nb.furniture import FONT, INK, KILOMETRES, compass, dress, key, north
+from glacier_nb.furniture import FONT as FONT
+from glacier_nb.furniture import INK as INK
+from glacier_nb.furniture import KILOMETRES, compass, dress, key, north, scale
 from glacier_nb.furniture import PAPER as PAPER
 from glacier_nb.furniture import bar as bar
+from glacier_nb.furniture import furnished as furnished
 
 os.environ.setdefault("PANEL_INLINE", "True")  # a notebook saved with its plots opens without a network
 hv.extension("bokeh", inline=True, logo=False)
@@ -231,7 +234,6 @@ def frame(
     code = pyproj.CRS.from_user_input(crs).to_epsg()
     left, bottom, right, top = (float(edge) for edge in edges)
     angle = north(crs, (left + right) / 2, (bottom + top) / 2)
-    type_ = {"text_font": FONT, "text_color": INK}
 
     def furnish(plot, element):
         figure = plot.state
@@ -242,14 +244,7 @@ def frame(
         for axis in figure.axis:
             axis.formatter = CustomJSTickFormatter(code=KILOMETRES)
             axis.ticker.desired_num_ticks = 5
-        figure.add_layout(
-            ScaleBar(
-                range=figure.x_range, unit="m", dimensional=Metric(base_unit="m", exclude=["dm", "dam", "hm"]),
-                location="bottom_left", bar_length=0.13, background_fill_alpha=0.8, border_line_color=None,
-                bar_line_width=2, bar_line_color=INK, padding=6, margin=8,
-                **{f"label_{name}": value for name, value in type_.items()},
-            )
-        )  # fmt: skip
+        scale(figure)
         compass(figure, angle)
 
     hooks = [furnish, key(marks)] if marks else [furnish]

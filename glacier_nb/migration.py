@@ -200,7 +200,7 @@ def strip(positions: pd.DataFrame, limit: float | None = None, title: str = "", 
         hooks=[maps.dress, maps.bar, charts.dates],
     )  # fmt: skip
     return hv.Overlay([bars]).opts(
-        title=title or "Rate of front migration", xlabel="Date", ylabel="", frame_width=width,
+        title=title or "Rate of front migration", xlabel="Date", ylabel="Front", frame_width=width,
         frame_height=max(60, 34 * len(names)), yticks=[(number, name) for name, number in place.items()],
         ylim=(-0.6, len(names) - 0.4), show_legend=False,
     )  # fmt: skip
@@ -253,7 +253,7 @@ def migration(positions: pd.DataFrame, fit: pd.DataFrame | None = None, width: i
     box = positions[positions["swept_area_m2"].notna()] if "swept_area_m2" in positions else positions[:0]
     parts = [series, *([swept(box, width=width)] if len(box) else []), strip(positions, width=width)]
     names = (positions["rgi_id"].astype(str) + ", " + rows["method"]).str.len().max()
-    room = 40 + 7 * int(
+    room = 60 + 7 * int(
         names
     )  # bokeh lines frames up by their left edges: a figure without the room is cut at its right
     margin = (rows["time"].max() - rows["time"].min()) * 0.02

@@ -97,8 +97,8 @@ def paper(
 
 def fitted(model: Model, width: float, text: float, titles: bool) -> Model:
     """`model` with its figures side by side in `width` pixels, in type of `text` points, without toolbars."""
-    figures = sorted(model.select({"type": Figure}), key=lambda one: int(one.id.lstrip("p") or 0))
-    rows = [[one] for one in figures]
+    drawn = figures.plots(model)
+    rows = [[one] for one in drawn]
     if hasattr(model, "children") and model.children and isinstance(model.children[0], tuple):
         places = [(row, one) for one, row, *_ in model.children if isinstance(one, Figure)]
         rows = [[one for at, one in places if at == row] for row in sorted({row for row, _ in places})]
@@ -112,7 +112,7 @@ def fitted(model: Model, width: float, text: float, titles: bool) -> Model:
             one.update(
                 min_border_left=int(beside - 1.2 * text), min_border_right=int(1.2 * text), toolbar_location=None
             )
-    for one in figures:
+    for one in drawn:
         type_ = {"text_font": "Figure", "text_font_style": "normal"}
         one.title.update(text_font_size=f"{text + 1}pt", **type_)
         one.title.visible = titles

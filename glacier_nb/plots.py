@@ -188,7 +188,7 @@ def fronts(
     lines = maps.shapes(
         fronts, "day", maps.grain(edges), tools=["tap"], line_width=thin, nonselection_line_alpha=0.08, **colours
     )
-    layers.append(lines.opts(hooks=[follow, moving.date_bar], colorbar=True, colorbar_position="bottom", clabel=""))
+    layers.append(lines.opts(hooks=[follow, moving.date_bar], colorbar=True, colorbar_position="bottom", clabel="Date"))
     several = fronts["time"].dt.strftime("%Y-%m-%d")
     title = title or f"{len(fronts)} calving fronts, {several.iloc[0]} to {several.iloc[-1]}"
     view = maps.frame(hv.Overlay(layers), crs, edges, title, width, marks)
@@ -227,9 +227,11 @@ def footprints(items, region=None, title: str = "", width: int = 480) -> hv.Over
     if region is not None:
         place = gpd.GeoDataFrame(geometry=[getattr(region, "geometry", region)], crs=4326)
         view = view * maps.shapes(place, maps.LOSS, fill_alpha=0, line_color=maps.LOSS, line_width=2)
-    tall = (top - bottom) / (right - left) / np.cos(np.radians((bottom + top) / 2))
+    squeeze = np.cos(np.radians((bottom + top) / 2))
+    tall = (top - bottom) / (right - left) / squeeze
+    degree = np.pi / 180 * 6_371_000 * squeeze  # metres of one of longitude, on the sphere, in the middle of the map
     return hv.Overlay([view] if isinstance(view, hv.Polygons) else view).opts(
-        hooks=[maps.dress, lambda plot, element: maps.compass(plot.state)], title=title or f"{len(items)} scenes",
+        hooks=[maps.dress, maps.furnished(degree)], title=title or f"{len(items)} scenes",
         xlabel="Longitude (°)", ylabel="Latitude (°)",
         frame_width=width, frame_height=int(width * min(max(tall, 0.4), 1.3)), show_grid=True,
     )  # fmt: skip

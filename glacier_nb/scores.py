@@ -227,14 +227,21 @@ def curves(history: Sequence[Mapping] | str | os.PathLike):
     """
     import holoviews as hv
 
-    hv.extension("bokeh")
+    from glacier_nb import maps
+
     if isinstance(history, str | os.PathLike):
         history = json.loads(pathlib.Path(history).with_suffix(".json").read_text())["history"]
     table = pd.DataFrame(list(history))
-    size = {"width": 600, "height": 260}
-    lines = [hv.Curve(table, "step", name, label=name) for name in ("loss", "validation")]
-    views = [hv.Overlay(lines).opts(title="Loss", ylabel="loss", legend_position="top_right", **size)]
+    house = {"xlabel": "Step (batches learnt from)", "frame_width": 560, "frame_height": 190, "show_grid": True}
+    marks = {"what it learns from": maps.INK, "what it is watched on": maps.LATER}
+    lines = [
+        hv.Curve(table, "step", name).opts(color=colour, line_width=2)
+        for name, colour in zip(("loss", "validation"), marks.values(), strict=True)
+    ]
+    hooks = [maps.dress, maps.key(marks)]
+    views = [hv.Overlay(lines).opts(title="Loss", ylabel="Loss", hooks=hooks, show_legend=False, **house)]
     if "iou" in table and table["iou"].notna().any():
-        score = hv.Curve(table.dropna(subset=["iou"]), "step", "iou", label="IoU")
-        views.append(score.opts(title="Score of the watched patches", ylabel="mean IoU", ylim=(0, 1), **size))
+        score = hv.Curve(table.dropna(subset=["iou"]), "step", "iou").opts(color=maps.LATER, line_width=2)
+        house |= {"title": "Score of the watched patches", "ylabel": "Mean IoU (0 to 1)", "ylim": (0, 1)}
+        views.append(score.opts(hooks=[maps.dress], **house))
     return hv.Layout(views).cols(1)

@@ -23,7 +23,8 @@ def sheet(
     """Scenes of `cube` (small: `ranking.look`) in the order of `table` (`ranking.scenes`), a new row for each summer.
 
     Args: `columns` at most in a row; of more than `most` scenes those with the best score are shown. One stretch for
-    all; clouds as they are, unseen ground hatched; the glaciers' edge in orange. The mouse tells item and reason.
+    all; clouds as they are, unseen ground hatched; the glaciers' edge in orange. The mouse tells item and reason. Scale
+    bar and north are of each scene alike.
     """
     if len(table) > most:
         table = table.loc[table["score"].nlargest(most).index].sort_index()
@@ -39,11 +40,11 @@ def sheet(
         inside = vectorize.rasterize(outlines, cube.odc.geobox).values > 0.5
         edge = inside & ~ndimage.binary_erosion(inside)
     height, width = cube.sizes["y"], cube.sizes["x"]
-    gap, words = round(0.07 * width), round(0.25 * width)
+    gap, words, foot = round(0.07 * width), round(0.25 * width), round(0.2 * width)  # below: the scale bar's own strip
     columns = min(columns, int(table["summer"].value_counts().max()))
     places = _places(table, columns)
     rows = 1 + max(row for row, _ in places)
-    high, wide = rows * (height + words) + gap, columns * (width + gap) + gap
+    high, wide = rows * (height + words) + gap + foot, columns * (width + gap) + gap
     paper = np.full((high, wide, 3), tuple(int(maps.PAPER[k : k + 2], 16) for k in (1, 3, 5)), np.uint8)
     drawn = []
     for (row, column), one in zip(places, table.itertuples(), strict=True):
@@ -89,8 +90,12 @@ def sheet(
     style = {"text_font_size": "11px", "text_align": "left", "text_baseline": "top", "text_color": maps.INK}
     layers.append(hv.Labels(about, ["x0", "y0"], "text").opts(hooks=[_font], **style))
     shown = min(1000, 210 * columns)
+    left, bottom, right, top = maps.bounds(cube)
+    angle = maps.north(cube.odc.crs, (left + right) / 2, (bottom + top) / 2)
+    furniture = maps.furnished((right - left) / width, angle, "bottom_right")
     return hv.Overlay(layers).opts(
-        hooks=[maps.dress, maps.key(marks)], title=title or f"{int(table['kept'].sum())} of {len(table)} scenes kept",
+        hooks=[maps.dress, maps.key(marks), furniture],
+        title=title or f"{int(table['kept'].sum())} of {len(table)} scenes kept",
         frame_width=shown, frame_height=round(shown * high / wide), xaxis=None, yaxis=None, show_legend=False,
         xlim=(0, wide), ylim=(0, high), show_grid=False,
     )  # fmt: skip

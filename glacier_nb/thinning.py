@@ -39,7 +39,8 @@ def rate(
     shown = hv.Image(
         (few["x"].values, few["y"].values, values.values, few.elevation.values), ["x", "y"], ["rate", "elevation"]
     ).opts(
-        cmap=PALETTE, clim=(-limit, limit), colorbar=True, colorbar_position="bottom", clabel="", hooks=[maps.bar],
+        cmap=PALETTE, clim=(-limit, limit), colorbar=True, colorbar_position="bottom",
+        clabel="Elevation change (m a⁻¹)", hooks=[maps.bar],
         clipping_colors={"NaN": "transparent"}, tools=["hover"],
         hover_tooltips=[("Change", "@image{+0.00} m a⁻¹"), ("Elevation", "@elevation{0,0} m")],
     )  # fmt: skip
@@ -108,8 +109,9 @@ def curve(bands: pd.DataFrame, years: float, height: int = 340) -> hv.Layout:
             )
         )  # fmt: skip
     hypsometry = hv.Overlay(areas).opts(
-        hooks=[maps.dress, maps.key(marks)], invert_axes=True, title="Ice by elevation", show_grid=True, xlabel="",
-        ylabel="Ice at either date (km²)", frame_width=200, frame_height=height, padding=(0.05, 0), show_legend=False,
+        hooks=[maps.dress, maps.key(marks)], invert_axes=True, title="Ice by elevation", show_grid=True,
+        xlabel="Elevation (m)", ylabel="Ice at either date (km²)",
+        frame_width=200, frame_height=height, padding=(0.05, 0), show_legend=False,
     )  # fmt: skip
     return (rates.opts(xlim=reach) + hypsometry.opts(xlim=reach)).cols(2)
 
@@ -142,7 +144,7 @@ def balance(table: pd.DataFrame, height: int = 340) -> hv.Overlay:
     )  # fmt: skip
     both = bars * charts.whiskers(rows, "rgi_id", "mass_balance_m_we_a", "lower", "upper", hooks=[charts.above])
     return both.opts(
-        invert_axes=True, hooks=[maps.dress, charts.level(0, "height")], title="Mass balance", xlabel="",
+        invert_axes=True, hooks=[maps.dress, charts.level(0, "height")], title="Mass balance", xlabel="Glacier",
         ylabel="Mass balance (m w.e. a⁻¹)", frame_width=440, frame_height=max(height, 22 * len(rows)),
         padding=(0.05, 0.1), show_grid=True,
     )  # fmt: skip

@@ -1,6 +1,9 @@
 """Small scenes whose answers are known, and every view of them, for the tests of maps, charts, plots and pages."""
 
 import functools
+import json
+import pathlib
+import re
 
 import geopandas as gpd
 import holoviews as hv
@@ -14,11 +17,13 @@ import rasterio.features
 import shapely
 import xarray as xr
 from bokeh.document import Document
+from bokeh.models import ColorBar
 from bokeh.plotting import figure
 from odc.geo.geobox import GeoBox
 from scipy import ndimage
 
 from glacier_nb import areas, plots
+from glacier_nb.figures import plots as plotted
 
 DATES = ("2017-08-29", "2021-09-02", "2025-08-24")
 CRS = "EPSG:32633"
@@ -195,9 +200,32 @@ def drawn() -> dict:
 
 
 def figures(model) -> list[figure]:
-    """Every figure of a bokeh `model`, in the order it was made."""
-    found = [part for part in model.references() if isinstance(part, figure)]
-    return sorted(found, key=lambda part: int(part.id[1:]))
+    """Every figure of a bokeh `model`, in reading order."""
+    return plotted(model)
+
+
+PLAIN = {"Glacier", "Front", "System", "Date", "Loss", "1 − IoU", "Probability", "Standard deviation of probability"}
+"""Labels of what has no unit; all others tell theirs."""
+
+
+def unnamed(model) -> list[str]:
+    """Axes and colour bars of a bokeh `model` that a reader sees and that tell nothing, or no unit."""
+    labels = []
+    for part in figures(model):
+        axes = [axis for axis in part.axis if axis.visible]
+        labels += [(f"{type(axis).__name__} of {part.title.text!r}", axis.axis_label) for axis in axes]
+        labels += [(f"colour bar of {part.title.text!r}", bar.title) for bar in part.select({"type": ColorBar})]
+    return [
+        f"{where}: {text!r}" for where, text in labels if text not in PLAIN and not re.search(r"%|\(.+\)", text or "")
+    ]
+
+
+def shown(page: pathlib.Path) -> list:
+    """The bokeh models of a page, or of a notebook that was run, as a browser would read them."""
+    found = re.findall(r"<script type=application/json class=(item|docs)>(.*?)</script>", page.read_text(), re.S)
+    read = [(kind, json.loads(text)) for kind, text in found]
+    docs = [doc for kind, one in read for doc in ([one["doc"]] if kind == "item" else one["docs"].values())]
+    return [root for doc in docs for root in Document.from_json(doc).roots]
 
 
 def notebook_output(view) -> nbformat.NotebookNode:

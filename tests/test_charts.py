@@ -3,7 +3,7 @@
 import holoviews as hv
 import pandas as pd
 import pytest
-from scenery import change_table, drawn, figures
+from scenery import change_table, drawn, figures, unnamed
 
 from glacier_nb import charts, plots
 
@@ -18,6 +18,14 @@ def test_bars_and_series_hold_the_table():
     assert list(held["rgi_id"])[-1] == "region"  # drawn uppermost
     points = next(r.data_source.data for r in series.renderers if "area_km2" in r.data_source.data)
     assert len(points["area_km2"]) == len(table)
+
+
+def test_systems_are_ranked_on_axes_with_units():
+    rows = {"system": ["a", "b"], "one_less_iou": [0.1, 0.3], "low": [0.05, 0.2], "high": [0.2, 0.4]}
+    model = hv.render(plots.ranking(pd.DataFrame(rows | {"seconds": [9.0, 1.0], "parameters": 1e5}), "one_less_iou"))
+    assert not unnamed(model), unnamed(model)
+    held = next(r.data_source.data for r in figures(model)[0].renderers if "system" in r.data_source.data)
+    assert list(held["system"])[-1] == "a"  # the best uppermost
 
 
 def test_of_many_glaciers_the_most_changed_are_shown():

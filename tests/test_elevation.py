@@ -10,6 +10,7 @@ import odc.geo.xr
 import pandas as pd
 import pytest
 import rioxarray
+import scenery
 import scipy.stats
 import shapely
 import xarray as xr
@@ -388,7 +389,7 @@ def test_views_hold_what_the_numbers_say():
     assert thinning.PALETTE[127] == "#f7f7f7"
     assert np.nanmin(image.dimension_values("rate")) < -1.0
     for one in (view, view + thinning.curve(bands, 10.0), thinning.balance(table)):
-        assert hv.render(one)
+        assert not scenery.unnamed(hv.render(one)), scenery.unnamed(hv.render(one))
     areas = [part.data for part in thinning.curve(bands, 10.0).traverse() if isinstance(part, hv.Rectangles)]
     cell = PIXEL**2 / 1e6
     assert sum((rows.right - rows.left).sum() for rows in areas) == pytest.approx(float(bands.n.sum() * cell))

@@ -9,9 +9,11 @@ import subprocess
 import sys
 
 import dask.array
+import holoviews as hv
 import numpy as np
 import pytest
 import safetensors
+import scenery
 import torch
 from test_train import SCENES, SYSTEM, accuracy, scene
 
@@ -150,6 +152,7 @@ def test_curves_show_what_the_history_says(tmp_path):
             [row[name] for row in found.history] for name in ("loss", "validation")
         ]
         assert list(score.dimension_values("iou")) == [row["iou"] for row in found.history]
+        assert not scenery.unnamed(hv.render(layout)), scenery.unnamed(hv.render(layout))
 
 
 def test_a_front_alone_is_looked_for_where_it_is():

@@ -4,12 +4,14 @@ import json
 import re
 
 import geopandas as gpd
+import holoviews as hv
 import numpy as np
 import pandas as pd
 import pystac
 import pytest
 import shapely
 import xarray as xr
+from bokeh.models import ScaleBar
 from odc.geo.geobox import GeoBox
 
 from glacier_nb import load, plots, ranking, regions, search, sheets
@@ -163,6 +165,10 @@ def test_a_sheet_holds_each_scene_and_its_reason(tmp_path):
     text = page.read_text()
     assert page.stat().st_size < 3e6 and "cloud or its shadow over 80% of the glaciers" in text
     assert text.count("2020-08-12, dropped") == 1 and "2021-08-10, dropped" not in text
+    model = hv.render(sheets.sheet(cube, table, GLACIER))
+    bar, shown = model.select_one(ScaleBar).range, model.x_range
+    assert (bar.end - bar.start) / (shown.end - shown.start) == pytest.approx(40)  # metres of a pixel
+    assert any("N" in str(getattr(label, "text", "")) for label in model.center)
     few = sheets.sheet(cube, table, GLACIER, most=2)
     assert "The best 2 scenes" in str(few.opts.get().kwargs.get("title", ""))
 
