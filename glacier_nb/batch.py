@@ -132,19 +132,24 @@ def _first_map(ran: nbformat.NotebookNode, start: float) -> float | None:
 def tour(names: Sequence[str], parameters: dict, out: pathlib.Path, workers: int = 1, threads: int = 2) -> list[dict]:
     """Run notebooks one after another on one Dask cluster, each with `out/<name>` as its folder of products.
 
-    Returns one report per notebook, as `notebook` gives it. Parameters are checked for all before the first run.
+    Returns one report per notebook, as `notebook` gives it. Each is given those of the parameters that it has; they are
+    checked for all before the first run, and one that no notebook has is a ValueError.
     One after the first that finds nothing to show (regions.Nothing), as where no glacier ends in water, is reported by
     "nothing", why, and the others run all the same. Any other error, also a LookupError of a wrong name, is raised.
     """
+    known = {name: papermill.inspect_notebook(str(find(name))) for name in names}
+    if strange := sorted(parameters.keys() - set().union(*known.values())):
+        raise ValueError(f"no parameter {strange[0]!r} in any of {', '.join(names)}: see papermill --help-notebook")
+    given = {name: {key: value for key, value in parameters.items() if key in known[name]} for name in names}
     for name in names:
-        check(find(name), parameters)
+        check(find(name), given[name], known[name])
     reports = []
     lean()  # before the worker starts, which then keeps 30 MB less
     with cluster.client(workers=workers, threads=threads) as client:
-        shared = {**parameters, "client": client.scheduler.address}
+        shared = {"client": client.scheduler.address}
         for name in tqdm(names, desc="notebooks", unit="notebook"):
             try:
-                reports.append(notebook(name, {**shared, "out": str(out / name)}, out, progress=False))
+                reports.append(notebook(name, {**given[name], **shared, "out": str(out / name)}, out, progress=False))
             except Nothing as why:
                 if not reports:
                     raise

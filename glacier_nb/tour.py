@@ -1,5 +1,6 @@
 """The demo from end to end: the notebooks run on the embedded region, what they found held against what is true."""
 
+import json
 import os
 import pathlib
 import subprocess
@@ -7,6 +8,9 @@ import sys
 import time
 
 from glacier_nb import batch, demo, pages, provenance
+
+TOUR = (*batch.TOUR, "05_elevation_change")
+"""The notebooks in reading order, from a first look to the mass balance: this region has two elevation models."""
 
 TEXT = (
     "A synthetic landscape that the network never saw: what it retrieved, held against what is true. Areas are "
@@ -30,7 +34,7 @@ def run(seed: int = 7, out: str | os.PathLike = "out/demo") -> pathlib.Path:
         )
         seconds["build"] = round(time.time() - start, 2)
         parameters = {"region": "demo", "provider": demo.provider("demo", seed), "seed": seed}
-        reports = batch.tour(batch.TOUR, parameters, out)
+        reports = batch.tour(TOUR, parameters, out)
         if nothing := [report["nothing"] for report in reports if "nothing" in report]:
             raise RuntimeError(f"the demo region has all that is looked for: {nothing[0]}")
         seconds |= {report["notebook"]: report["seconds"] for report in reports}
@@ -43,7 +47,8 @@ def run(seed: int = 7, out: str | os.PathLike = "out/demo") -> pathlib.Path:
     first = {report["notebook"]: report["first_map_seconds"] for report in reports}
     seconds["total"] = round(time.time() - start, 2)
     facts = {"seconds": seconds, "first_map_seconds": reports[0]["first_map_seconds"], "first_figure_seconds": first}
-    facts |= {"peak_memory_mb": round(memory["mb"], 1), **found, "seeds": [seed]}
+    balance = json.loads((out / TOUR[-1] / "manifest.json").read_text())["answer"]
+    facts |= {"peak_memory_mb": round(memory["mb"], 1), **found, "elevation": balance, "seeds": [seed]}
     provenance.write(out / "summary.json", facts)
     return cover(out, entries, facts)
 
@@ -51,7 +56,7 @@ def run(seed: int = 7, out: str | os.PathLike = "out/demo") -> pathlib.Path:
 def pictures(out: pathlib.Path) -> list[pages.Entry]:
     """A card for every page that the notebooks made, figures first, with a picture where there is a browser."""
     figures, books = [], []
-    for name in batch.TOUR:
+    for name in TOUR:
         number, title = name.split("_", 1)
         title = title.replace("_", " ").capitalize()
         books.append(pages.Entry(f"{number} {title}", f"{name}.html", "The notebook, run", group="Notebooks"))
@@ -72,6 +77,7 @@ def cover(out: pathlib.Path, entries: list[pages.Entry], facts: dict) -> pathlib
         "debris found": f"{100 * facts['debris_recall']:.0f} %",
         "debris found by NDSI": f"{100 * facts['ndsi_debris_recall']:.0f} %",
         "front error": f"{facts['front_error_px']:.2f} px",
+        "mass balance": f"{facts['elevation']['mass_balance_m_we_a']:+.2f} m w.e. a⁻¹".replace("-", "−"),
         "all of it": f"{facts['seconds']['total']:.0f} s",
     }
     return pages.index(entries, out / "index.html", "The demo region, mapped", TEXT, numbers, facts)

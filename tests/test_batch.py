@@ -132,6 +132,23 @@ def test_one_that_finds_nothing_stops_no_other(write, tmp_path):
     assert left == {"good.ipynb", "good.html", "none.failed.ipynb", "other.ipynb", "other.html"}
 
 
+def test_each_notebook_of_a_tour_is_given_what_it_has_and_a_name_that_none_has_is_refused(write, tmp_path):
+    some = write("print(region, sum(years))", "some")
+    book = nbformat.read(some, as_version=4)
+    for cell in book.cells:
+        if "parameters" in cell.metadata.get("tags", ()):
+            cell.source = "\n".join(line for line in cell.source.splitlines() if not line.startswith("years"))
+    fewer = tmp_path / "fewer.ipynb"
+    nbformat.write(book, fewer)
+    fewer.write_text(fewer.read_text().replace("print(region, sum(years))", "print(region, 'years' in globals())"))
+    batch.tour([str(some), str(fewer)], {"region": "Aletsch", "years": [2, 3]}, tmp_path / "out")
+    assert "Aletsch 5" in (tmp_path / "out" / "some.html").read_text()
+    assert "Aletsch False" in (tmp_path / "out" / "fewer.html").read_text()
+    with pytest.raises(ValueError, match="no parameter 'yeers' in any of"):
+        batch.tour([str(some), str(fewer)], {"yeers": [2]}, tmp_path / "never")
+    assert not (tmp_path / "never").exists()
+
+
 @pytest.mark.parametrize("names", [("none", "good"), ("good", "wrong")])
 def test_a_place_without_anything_or_another_error_stops_the_tour(write, tmp_path, names):
     codes = {

@@ -10,10 +10,11 @@ import geopandas as gpd
 import numpy as np
 import pandas as pd
 import pytest
+import scenery
 import shapely
 from mouse import DRAWN, told
 
-from glacier_nb import batch
+from glacier_nb import tour
 
 KEYS = {
     "seconds", "first_map_seconds", "peak_memory_mb", "area_error_percent", "area_change_error_points", "debris_recall",
@@ -30,7 +31,7 @@ def summary(toured):
 
 def test_summary_has_the_names_that_stay(summary):
     assert set(summary) >= KEYS
-    assert set(summary["seconds"]) >= {"total", *batch.TOUR}
+    assert set(summary["seconds"]) >= {"total", *tour.TOUR}
     assert summary["seeds"] == [7]
     assert len(summary["area_error_percent"]) >= 5
 
@@ -52,7 +53,7 @@ def test_ndsi_stands_beside_it_and_misses_the_debris(summary, toured):
 
 
 def test_every_notebook_left_products_and_their_making(toured):
-    for name in batch.TOUR:
+    for name in tour.TOUR:
         left = {path.suffix for path in (toured / name).iterdir()}
         assert {".html", ".json"} <= left, f"{name}: {left}"
         assert (toured / f"{name}.html").exists() and (toured / f"{name}.ipynb").exists()
@@ -61,11 +62,21 @@ def test_every_notebook_left_products_and_their_making(toured):
 
 
 def test_the_numbers_stand_beside_every_plot(toured):
-    for name in batch.TOUR:
+    for name in tour.TOUR:
         (page,) = (toured / name).glob("*.html")
         text = page.read_text()
         plots, numbers = text.count("<figure "), text.count("aria-label=Numbers>")
         assert plots == numbers >= 1, f"{page.name}: {plots} plots, {numbers} tables"
+
+
+def test_every_axis_of_the_tour_says_what_it_shows(toured):
+    """In the notebooks as they ran and on the pages that they left: each figure that a reader sees."""
+    shown = 0
+    for path in toured.rglob("*.html"):
+        for model in scenery.shown(path):
+            assert not scenery.unnamed(model), f"{path.name}: {scenery.unnamed(model)}"
+            shown += len(scenery.figures(model))
+    assert shown > 2 * len(tour.TOUR)
 
 
 def test_no_path_and_no_token_in_what_is_shared(toured):
@@ -78,21 +89,21 @@ def test_no_path_and_no_token_in_what_is_shared(toured):
 @pytest.mark.browser
 def test_every_page_opens_in_silence(toured, opened):
     pages = sorted(path for path in toured.rglob("*.html"))
-    assert len(pages) >= 2 * len(batch.TOUR)
+    assert len(pages) >= 2 * len(tour.TOUR)
     for path in pages:
         assert opened(path).title(), path.name
 
 
 PAGES = {
     "00_start_here": "first_map", "01_explore_region": "explore", "02_map_outlines": "outlines",
-    "03_area_change": "change", "04_calving_fronts": "fronts",
+    "03_area_change": "change", "04_calving_fronts": "fronts", "05_elevation_change": "elevation",
 }  # fmt: skip
 """The page of figures that each notebook saves to send; beside it stands the notebook itself, run."""
 
 
 @pytest.mark.browser
 @pytest.mark.parametrize(
-    "page", [page for name in batch.TOUR for page in (f"{name}.html", f"{name}/{PAGES[name]}.html")]
+    "page", [page for name in tour.TOUR for page in (f"{name}.html", f"{name}/{PAGES[name]}.html")]
 )
 def test_every_figure_of_the_demo_is_drawn(page, toured, opened):
     tab = opened(toured / page)
@@ -140,6 +151,15 @@ def a_position(folder: pathlib.Path) -> tuple:
     return (one.time.timestamp() * 1000, one.position_m), (one.rgi_id, f"{one.time:%Y-%m-%d}", moved)
 
 
+def a_balance(folder: pathlib.Path) -> tuple:
+    """The middle of the region's bar, and its mass balance and how much of it was not measured."""
+    one = pd.read_parquet(folder / "elevation_change.parquet").query("rgi_id == 'region'").iloc[-1]
+    return (one.mass_balance_m_we_a / 2, "region"), (
+        f"{one.mass_balance_m_we_a:+.2f} m w.e.",
+        f"{one.void_percent:.0f} %",
+    )
+
+
 @pytest.mark.browser
 @pytest.mark.parametrize(
     ("name", "column", "product"),
@@ -150,6 +170,7 @@ def a_position(folder: pathlib.Path) -> tuple:
         ("03_area_change", "change_km2", a_bar),
         ("04_calving_fronts", "front", a_front),
         ("04_calving_fronts", "position_m", a_position),
+        ("05_elevation_change", "mass_balance_m_we_a", a_balance),
     ],
 )
 def test_the_demo_tells_the_mouse_what_its_products_hold(name, column, product, toured, opened):
