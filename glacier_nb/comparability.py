@@ -117,7 +117,7 @@ class Shift:
 
 
 def shift(first: xr.Dataset, second: xr.Dataset) -> Shift:
-    """Sub-pixel shift between two dates of `look`, by phase correlation over bare ground that both saw.
+    """Sub-pixel shift between `first` and `second`, two of `look`, by phase correlation over bare ground that both saw.
 
     Per tile the peak of the cross-correlation of high-passed images (Guizar-Sicairos et al. 2008,
     doi:10.1364/OL.33.000156, a twentieth of a pixel), then the median over tiles.

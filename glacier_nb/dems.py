@@ -133,7 +133,7 @@ def at(series: Sequence[xr.DataArray], time: str) -> xr.DataArray:
 
 
 def alike(first: xr.DataArray, second: xr.DataArray) -> None:
-    """Refuse two DEMs that cannot be compared: ValueError in one line for another grid, degrees, units or datum."""
+    """Refuse DEMs (`first`, `second`) that cannot be compared: ValueError for another grid, degrees, units or datum."""
     for dem in (first, second):
         if dem.odc.geobox is not None:
             crs.metres(dem.odc.geobox)

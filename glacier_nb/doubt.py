@@ -24,7 +24,7 @@ def probability(
 ) -> hv.Overlay:
     """Probability (0-1) that a pixel is any of `names`, summed over those that `zones` (zone, y, x) has.
 
-    LookupError where it has none of them.
+    `outlines` lie over it, where given. LookupError where it has none of them.
     """
     wanted = _named(zones, names)
     layer = zones.sel(zone=wanted).sum("zone", skipna=False)
@@ -41,8 +41,8 @@ def spread(
 ) -> hv.Overlay:
     """How far the members of a prediction disagree: standard deviation of the probability, 0 to 0.5, of any of `names`.
 
-    Of several zones the larger one is shown. LookupError where `zones` (zone, y, x) has none of them, or no coordinate
-    `spread`, which predict.zones gives where it ran several members.
+    Of several zones the larger one is shown, under `outlines`. LookupError where `zones` (zone, y, x) has none of them,
+    or no coordinate `spread`, which predict.zones gives where it ran several members.
     """
     wanted = _named(zones, names)
     if "spread" not in zones.coords:

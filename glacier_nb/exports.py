@@ -46,7 +46,7 @@ def write(outlines: gpd.GeoDataFrame, path: str | os.PathLike, inventory: gpd.Ge
     Returns what the format made different, a sentence each: GeoJSON is lon/lat on WGS 84, cut at the antimeridian (RFC
     7946); lists are JSON text and second shapes WKT but in GeoParquet; FlatGeobuf has an order of its own. Raises
     ValueError for any other format (a shapefile cuts names to ten letters), for a column that the format cannot hold,
-    and as `rgi.table`.
+    and as `rgi.table`, to which `inventory` goes.
     """
     _format(path)
     return _store(rgi.table(outlines, inventory), pathlib.Path(path))

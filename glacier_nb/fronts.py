@@ -152,7 +152,7 @@ def _traced(layer: xr.DataArray, trace: Callable, how: dict, takes: list[str], *
 
 
 def off_land(lines: gpd.GeoDataFrame, land: gpd.GeoDataFrame | xr.DataArray) -> gpd.GeoDataFrame:
-    """Fronts (geometry, pixel_m) without what stands on `land` (polygons, or a boolean layer): a front there is rock.
+    """`lines` (geometry, pixel_m) without what stands on `land` (polygons, or a boolean layer): a front there is rock.
 
     Pieces under three pixels are left out, as are fronts of which nothing is left.
     """

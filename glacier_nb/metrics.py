@@ -94,9 +94,9 @@ def area_error(predicted: Map | Shapes, truth: Map | Shapes) -> float:
 def by_polygon(predicted: gpd.GeoDataFrame, truth: gpd.GeoDataFrame, share: float = 0.5) -> dict[str, float]:
     """Bodies counted, as inventories of rock glaciers are scored: n, n_true, found, right, precision, recall, f1.
 
-    A true body is found where `share` of its area or more was mapped; a mapped one is right where as much of it is
-    true. NaN where there is nothing to divide by. Sun et al. 2024, doi:10.5194/essd-16-5703-2024, score
-    so; `share` is our choice. ValueError: the CRS is not in metres.
+    A body of `truth` is found where `share` of its area or more was mapped; one of `predicted` is right where as much
+    of it is true. NaN where there is nothing to divide by. Sun et al. 2024, doi:10.5194/essd-16-5703-2024, score so;
+    `share` is our choice. ValueError: the CRS is not in metres.
 
     >>> boxes = lambda *at: gpd.GeoDataFrame(geometry=[shapely.box(x, 0, x + 2, 1) for x in at], crs=32633)
     >>> score = by_polygon(boxes(0, 10, 20), boxes(0.5, 9))
@@ -165,7 +165,10 @@ def front_deviation(a: Shapes, b: Shapes, spacing: float = 10.0) -> Deviation:
 
 
 def boundary_deviation(a: Shapes, b: Shapes, spacing: float = 10.0) -> Deviation:
-    """The same for the boundaries, holes included, of outlines `a` and `b` (as Chu et al. 2022). ValueError: not in metres."""
+    """The same for the boundaries, holes included, of outlines `a` and `b` (as Chu et al. 2022).
+
+    ValueError: the CRS is not in metres.
+    """
     return front_deviation(_shape(a, b).boundary, _shape(b, a).boundary, spacing)
 
 
@@ -197,7 +200,7 @@ def pairs(predicted: gpd.GeoDataFrame, truth: gpd.GeoDataFrame) -> Iterator[tupl
 
 
 def front_scores(predicted: gpd.GeoDataFrame, truth: gpd.GeoDataFrame, spacing: float = 10.0) -> pd.DataFrame:
-    """Every true front (rgi_id, time) against the predicted one of that day: a row each, `missed` where there is none.
+    """Every front of `truth` (rgi_id, time) against the predicted one of its day: a row each, `missed` where none is.
 
     Columns: rgi_id, time, mean_m, median_m, hd95_m, mean_truth_to_predicted_m, mean_predicted_to_truth_m, missed.
     attrs: mde, the mean distance error of Gourmelon et al. 2022, over all points of all fronts that were found; n,

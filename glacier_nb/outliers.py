@@ -23,14 +23,14 @@ class Rule:
 
 
 def absolute(pair: xr.Dataset, inside: xr.DataArray, most: float, **others) -> xr.DataArray:
-    """Pixels (bool, y, x) whose change is past `most` m up or down."""
+    """Pixels (bool, y, x) of `pair` whose change is past `most` m up or down, `inside` or not."""
     return np.abs(pair.dh) > most
 
 
 def bands(
     pair: xr.Dataset, inside: xr.DataArray, limit: float, floor: float, band: float = voids.BAND, **others
 ) -> xr.DataArray:
-    """Further than `limit` NMAD from the median of its elevation band, of all `inside` together.
+    """Further than `limit` NMAD from the median of its elevation band, of all of `pair` that is `inside`.
 
     Gardelle et al. 2013, doi:10.5194/tc-7-1263-2013, by standard deviations.
     """
@@ -45,7 +45,8 @@ def bands(
 
 def near(pair: xr.Dataset, inside: xr.DataArray, limit: float, floor: float, **others) -> xr.DataArray:
     """Further than `limit` NMAD of the 7 x 7 pixels around it from their median: specks and seams, but no real change,
-    which its neighbours share."""
+    which its neighbours share. `pair` and `inside` as in `absolute`.
+    """
     return pair.dh.copy(data=blocks.near(_alone, pair.dh.data, 12, limit=limit, floor=floor) > 0)
 
 

@@ -95,7 +95,7 @@ def wide(
 ) -> hv.DynamicMap:
     """A scene of any size (y, x) in a notebook with a kernel: each pan and zoom draws what is in sight at screen size.
 
-    For a page without a kernel take plots.scene. Args: as plots.scene.
+    For a page without a kernel take plots.scene. Args: `outlines` and all else as plots.scene.
     """
     made = pyramid(scene, bands, stretch)
     left, bottom, right, top = edges = made.edges

@@ -67,7 +67,7 @@ _OLD = r"RGI[56]0-"
 
 
 def table(outlines: gpd.GeoDataFrame, inventory: gpd.GeoDataFrame | None = None) -> gpd.GeoDataFrame:
-    """Outlines under RGI 7.0's names and units, its attributes first, their own columns after them.
+    """`outlines` under RGI 7.0's names and units, its attributes first, their own columns after them.
 
     time becomes src_date (ISO text), area_m2 gives way to area_km2 on the ellipsoid; perimeter_m, cenlon, cenlat and
     utm_zone are computed; what `attributes.attributes` found stands. `inventory` (as `readers.inventory`) lends each

@@ -18,7 +18,7 @@ CELL = 16
 
 
 def outlines(layers: xr.DataArray, within: gpd.GeoDataFrame | gpd.GeoSeries | None, buffer: float) -> np.ndarray | None:
-    """Geometries of `within`, `buffer` metres wider, in the scene's CRS; None for None.
+    """Geometries of `within`, `buffer` metres wider, in the CRS of `layers`; None for None.
 
     ValueError: no CRS on one side, a buffer in degrees, or nothing on the scene.
     """
@@ -43,7 +43,7 @@ def chosen(
 ) -> np.ndarray | None:
     """For each window (y, x) whether it weighs on one of `shapes` and on a clear pixel; None where all are asked for.
 
-    clear: bool (y, x), lazy or not, of the scene's shape (else ValueError); it is read once.
+    clear: bool (y, x), lazy or not, of the shape of `layers` (else ValueError); it is read once.
     """
     if shapes is None and clear is None:
         return None

@@ -66,8 +66,9 @@ def swipe(
     """Two scenes (y, x) in one frame, the earlier left of a handle and the later right, each with its outlines.
 
     The handle is moved by mouse, touch or arrow keys (role slider), with or without a kernel; both scenes pan and zoom
-    as one, in one stretch. Args: `bands`, `stretch` and `width` as plots.scene; `start` is where the handle stands
-    first, in % of the width. Raises ValueError where the scenes differ in CRS or `start` is outside 0 to 100.
+    as one, in one stretch. Args: `scene_a` with `outlines_a`, `scene_b` with `outlines_b`; `bands`, `stretch`, `width`
+    as plots.scene; `start` is where the handle stands first, in % of the width. Raises ValueError where the scenes
+    differ in CRS or `start` is outside 0 to 100.
     """
     crs = scene_a.odc.crs
     if scene_b.odc.crs != crs:

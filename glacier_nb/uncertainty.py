@@ -235,7 +235,7 @@ def reliability(
 
 
 def ece(probability: np.ndarray | xr.DataArray, truth: np.ndarray | xr.DataArray, bins: int = 15) -> float:
-    """Expected calibration error (0-1): mean |confidence - frequency| over pixels (Naeini et al. 2015)."""
+    """Expected calibration error (0-1): mean |confidence - frequency| (Naeini et al. 2015). As `reliability`."""
     table = reliability(probability, truth, bins).dropna()
     return float(np.average((table.confidence - table.frequency).abs(), weights=table.n))
 

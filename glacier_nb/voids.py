@@ -186,7 +186,7 @@ def _spread(sums: dict[str, np.ndarray], curve: np.ndarray) -> np.ndarray:
 def histogram(pair: xr.Dataset, inside: xr.DataArray, band: float = BAND) -> tuple[np.ndarray, np.ndarray]:
     """How often each dh (column, STEP m apart about 0) occurs in each band (row); and the bands' numbers.
 
-    Of pixels `inside` (bool) with dh and elevation. Lazy layers are counted block by block.
+    Of pixels of `pair` with dh and elevation, `inside` (bool). Lazy layers are counted block by block.
     """
     layers = [pair.dh.data, pair.elevation.data, inside.data]
     if any(isinstance(layer, da.Array) for layer in layers):

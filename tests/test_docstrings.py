@@ -47,6 +47,8 @@ NO_METHODS = {
 }  # fmt: skip
 """Modules that find, read, keep, draw or run, and rows that cite by a field of their own: no method stands in them."""
 METHODS = [path for path in FILES if path.parent == PACKAGE and path.stem not in NO_METHODS]
+UNNAMED = 5
+"""Functions of several arrays whose docstring does not name each of them: only to become fewer."""
 PRIVATE = {"StopIteration"}
 """Exceptions that a caller never sees."""
 NO_PAPER = {"__init__", "names", "smp", "threshold"}
@@ -144,6 +146,20 @@ def test_arrays_and_tables_are_told(path):
         if "." not in name and GEOGRAPHIC.search(signature) and not TOLD.search(ast.get_docstring(node) or ""):
             bare.append(name)
     assert not bare, f"say dims in order, columns or units: {bare}"
+
+
+def test_where_there_are_several_arrays_or_tables_each_is_named():
+    """In the docstring of the function that takes them, of its module, or of the one that it says they are as in."""
+    bare = []
+    for path in FILES:
+        for name, node in ((name, node) for name, node in public(path) if "." not in name):
+            given = [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs]
+            names = [one.arg for one in given if one.annotation and GEOGRAPHIC.search(ast.unparse(one.annotation))]
+            text = told(node) + told(ast.parse(path.read_text()))
+            named = all(re.search(rf"\b{one.removesuffix('s')}s?\b", text) for one in names)
+            if len(names) > 1 and not named and not re.search(r"\b[Aa]s (in |by |that of )?`\w+`", text):
+                bare.append(f"{path.stem}.{name}")
+    assert len(bare) <= UNNAMED, f"say which is which, and lower UNNAMED with each that does: {bare}"
 
 
 @pytest.mark.parametrize("path", FILES, ids=id_of)
