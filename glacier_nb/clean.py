@@ -24,22 +24,37 @@ FOUR = scipy.ndimage.generate_binary_structure(2, 1)
 Steps = Sequence[tuple[Callable[..., xr.DataArray], Mapping]]
 
 
-def apply(zones: xr.DataArray, steps: Steps, layers: xr.DataArray | None = None) -> xr.DataArray:
+def apply(
+    zones: xr.DataArray, steps: Steps, layers: xr.DataArray | None = None, opinions: Sequence[str] = ()
+) -> xr.DataArray:
     """`zones` after each (function, options) of `steps`; attrs are kept and "clean" says what was done.
 
     layers: features (feature, y, x) on the grid of `zones`, for the steps that ask for them; they may hold more than
-    the system's inputs. LookupError where a step asks for a layer that is not there, ValueError on another grid.
+    the system's inputs. opinions: names in `zones` of maps that stand beside its zones: steps read them as layers, what
+    is returned is without. LookupError where a step asks for a layer that is not there, ValueError on another grid.
     """
     if layers is not None and layers.shape[1:] != zones.shape[1:]:
         raise ValueError(f"layers of {layers.shape[1:]} and zones of {zones.shape[1:]} pixels: put them on one GeoBox")
-    told = [
-        f"{step.__name__}({', '.join(f'{key}={value}' for key, value in options.items())})" for step, options in steps
-    ]
+    if opinions:
+        own = zones.sel(zone=list(opinions)).drop_vars("spread", errors="ignore").rename(zone="feature")
+        how = {"coords": "minimal", "compat": "override", "join": "override"}
+        layers = own if layers is None else xr.concat([layers, own], "feature", **how)
+        zones = zones.sel(zone=[name for name in zones.zone.values if name not in opinions])
+    told = [f"{step.__name__}({', '.join(_told(options))})" for step, options in steps]
     attrs = zones.attrs
     for step, options in steps:
         given = {"layers": layers} if "layers" in inspect.signature(step).parameters else {}
         zones = step(zones, **given, **options)
     return zones.assign_attrs(attrs, clean=", ".join(told))
+
+
+def _told(options: Mapping) -> list[str]:
+    """Options as text; steps among them by name and options, joined by +."""
+    texts = {name: str(value) for name, value in options.items()}
+    for name, value in options.items():
+        if isinstance(value, tuple) and value and isinstance(value[0], tuple):
+            texts[name] = "+".join(" ".join([step.__name__, *_told(how)]) for step, how in value)
+    return [f"{name}={text}" for name, text in texts.items()]
 
 
 def layer(layers: xr.DataArray | None, name: str, step: str) -> np.ndarray:

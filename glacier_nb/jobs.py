@@ -22,7 +22,7 @@ class Job:
     weights: one row a network of the ensemble, or none for a network without parameters. mean, std: of each input, for
     each network. seam: whether to measure by how much neighbouring windows differ where they meet. days: of the dates
     of a series, whose channels and scores then come date by date; none: one date. temperatures: of each network's
-    zones (`uncertainty.temper`), 1 where none was found.
+    zones (`uncertainty.temper`), 1 where none was found. opinions: terms whose scores follow those of the zones.
     """
 
     system: System
@@ -40,6 +40,7 @@ class Job:
     seam: bool = False
     days: tuple[float, ...] = ()
     temperatures: tuple[float, ...] = (1.0,)
+    opinions: tuple[str, ...] = ()
 
     @property
     def dates(self) -> int:
@@ -75,6 +76,7 @@ def job(
     deterministic: bool = False,
     days: tuple[float, ...] = (),
     tempered: bool = True,
+    opinions: tuple[str, ...] = (),
 ) -> Job:
     """What the workers must know; `scores` are those of one date. ValueError where the precision is unknown."""
     if precision not in PRECISIONS:
@@ -88,4 +90,4 @@ def job(
     scores *= max(1, len(days))
     made = Job(system, rows, term, scores, mean, std, size, key, members, precision, compile, deterministic)
     warm = tuple(float(row.card.get("temperature", 1.0)) if tempered and term == "zones" else 1.0 for row in rows)
-    return dataclasses.replace(made, days=days, temperatures=warm or (1.0,))
+    return dataclasses.replace(made, days=days, temperatures=warm or (1.0,), opinions=opinions)

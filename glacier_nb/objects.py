@@ -77,16 +77,20 @@ def second_opinion(
     neighbours: int = 5,
     reach: float = 1000.0,
     inputs: Sequence[str] | None = None,
+    first: clean.Steps = (),
     names: Sequence[str] = clean.ICE,
 ) -> xr.DataArray:
     """Where another map disagrees near a terminus, the agreed pixels that look most alike decide: ice by their votes.
 
-    other: a layer with the other map's probability of ice. Near: within `reach` (m) of the lowest pixel (layer
-    "elevation") of a body of ice in either map. Of the pixels on which both agree (at most MOST, evenly drawn from the
-    map), the nearest `neighbours` in the z-scored layers `inputs` (default: all but `other`) vote. Xie et al. 2022,
-    arXiv:2204.05818; k, the inputs and what is near are plain choices.
+    other: a layer with the other map's probability of ice, put through the steps `first`. Near: within `reach` (m) of
+    the lowest pixel (layer "elevation") of a body of ice in either map. Of the pixels on which both agree (at most
+    MOST, evenly drawn from the map), the nearest `neighbours` in the z-scored layers `inputs` (default: all but
+    `other`) vote. Xie et al. 2022, arXiv:2204.05818; k, the inputs and what is near are plain choices.
     """
     one, two = clean.share(zones, names), clean.layer(layers, other, "second_opinion")
+    if first:
+        own = zones.isel(zone=[0, 0]).assign_coords(zone=["rock", names[0]]).copy(data=np.stack([1 - two, two]))
+        two = clean.share(clean.apply(own, first, layers), names)
     first, second = one >= 0.5, two >= 0.5
     inputs = [str(name) for name in layers.feature.values if name != other] if inputs is None else list(inputs)
     looks = np.stack([clean.layer(layers, name, "second_opinion") for name in inputs], axis=-1)

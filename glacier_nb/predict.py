@@ -83,11 +83,11 @@ def zones(
     name in `weights.WEIGHTS`, a path, several of them (an ensemble), or None for the system's first. client: a Dask
     client (see `cluster.client`), or None to run here. window, halo: pixels; the halo follows from the network's
     receptive radius, an eighth of the window at most. batch: windows at a time; halved where memory runs out. clean:
-    apply the system's cleaning, which sees whole bodies of ice (default: yes, but not to what is streamed to disk).
-    options: see `Options`. attrs: system, weights, weights_sha256, weights_licence (where any is told; " | " between
-    several), window, halo, missing (inputs gone without), time and sensor of the features, domain_distance (see
-    `guards.Domain`) with a `warning` where the scene is unlike the training, and seam: the mean difference of
-    neighbouring windows where the network feels further than the halo.
+    apply the system's cleaning, which sees whole bodies of ice (default: yes, but not to what is streamed to disk:
+    members' own maps, `System.opinions`, are not kept there). options: see `Options`. attrs: system, weights,
+    weights_sha256, weights_licence (where any is told; " | " between several), window, halo, missing (inputs gone
+    without), time and sensor of the features, domain_distance (see `guards.Domain`) with a `warning` where the scene
+    is unlike the training, and seam: the mean difference of neighbouring windows where the network feels past the halo.
 
     LookupError: an input is missing, or there are no weights. ValueError: wrong dimensions, channel count, unit, pixel
     size or window, or weights of another system. A NaN input is filled with its mean.
@@ -95,10 +95,12 @@ def zones(
     system, asked = systems.find(system), Options(**options)
     if clean and asked.out is not None:
         raise ValueError("cleaning sees whole bodies of ice: predict with out= first, then clean.apply what you open")
-    found = _run([features], system, weights, client, window, halo, batch, progress, "zones", system.zones, asked)
-    if isinstance(found, Plan) or asked.out is not None or clean is False:
+    bare = asked.out is not None or clean is False
+    scores = (*system.zones, *(() if bare else system.opinions))
+    found = _run([features], system, weights, client, window, halo, batch, progress, "zones", scores, asked)
+    if isinstance(found, Plan) or bare:
         return found
-    return cleaning.apply(found, system.clean, features)
+    return cleaning.apply(found, system.clean, features, system.opinions)
 
 
 def front(
@@ -116,8 +118,7 @@ def front(
 
     The network's own where it has one, else derived from its zones (see `systems.finish`).
     """
-    system = systems.find(system)
-    asked = Options(**options)
+    system, asked = systems.find(system), Options(**options)
     found = _run([features], system, weights, client, window, halo, batch, progress, "front", ("front",), asked)
     return found if isinstance(found, Plan) or "zone" not in found.dims else found.isel(zone=0, drop=True)
 
@@ -171,9 +172,10 @@ def _run(
         checked, without = zip(*(guards.layers(stack, system, row) for stack in stacks), strict=True)
     layers = xr.concat(checked, "feature", join="exact", combine_attrs="override") if days else checked[0]
     missing = list(dict.fromkeys(name for names in without for name in names))
-    how = {name: getattr(asked, name) for name in ("precision", "symmetries", "passes", "seed")}
-    how |= {"compile": asked.compile, "deterministic": asked.deterministic, "tempered": asked.tempered}
+    same = ("precision", "symmetries", "passes", "seed", "compile", "deterministic", "tempered")
+    how = {name: getattr(asked, name) for name in same}
     how["symmetries"] = system.views if asked.symmetries is None else asked.symmetries
+    how["opinions"] = tuple(scores[len(system.zones) :]) if term == "zones" else ()
     how["passes"] = (system.passes if system.passes > 1 else 0) if asked.passes is None else asked.passes
     job = jobs.job(system, rows, term, len(scores), batch, **how, days=days)
     start = time.monotonic()

@@ -56,7 +56,8 @@ class System:
     fixes it, else it comes with the weights. departs: where the row differs from the paper; empty where it does not.
     reference_parameters: trainable, counted in the reference. window: pixels, where the network takes no other size.
     views: which of `networks.symmetry` a prediction is the mean of. scores: as published, on the paper's data.
-    reads: names in `features.FEATURES` that the cleaning reads beside the inputs.
+    reads: names in `features.FEATURES` that the cleaning reads beside the inputs. opinions: terms of `finish` with one
+    score each, maps of the network's members, that the cleaning reads as layers of these names.
     passes: Monte-Carlo passes with dropout on that the paper takes the mean and spread of.
     series: whether its network takes several dates at once, (batch, time * channel, y, x) and their days, and gives
     terms of (batch * time, score, y, x).
@@ -80,6 +81,7 @@ class System:
     reference_parameters: int | None = None
     window: int | None = None
     reads: tuple[str, ...] = ()
+    opinions: tuple[str, ...] = ()
     views: tuple[int, ...] = (0,)
     passes: int = 1
     scores: str = ""

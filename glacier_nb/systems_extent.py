@@ -2,6 +2,7 @@
 
 import functools
 
+from torch import Tensor
 from torch.optim import Adam, AdamW
 
 from glacier_nb import clean, crf, drainage, losses, objects, recipes
@@ -33,6 +34,12 @@ XIE = (
     *("elevation", "slope", "sadi", "profile_curvature", "tangential_curvature", "unsphericity_curvature"),
 )
 """The 17 inputs of Xie et al.: Landsat 8, a DEM and five of its derivatives."""
+
+
+def fused(zones: Tensor, members: Tensor) -> dict[str, Tensor]:
+    """One score as the probabilities of no ice and ice; "glaciernet" is the first member's own probability of ice."""
+    return {**recipes.two_zones(zones), "glaciernet": members[:, :1].sigmoid()}
+
 
 _xception = functools.partial(Smp, terms={"zones": 1}, architecture="DeepLabV3Plus", encoder="tu-xception65")
 _xie_recipe = Recipe(patch=512, batch=4, epochs=100, optimiser=functools.partial(Adam, lr=1e-3), symmetries=EIGHT)
@@ -182,16 +189,21 @@ ROWS = (
         task="extent",
         inputs=XIE,
         network=functools.partial(Fusion, members=(SegNet, _xception)),
-        finish=recipes.two_zones,
+        finish=fused,
         zones=GLACIER,
         loss=(*BCE, (losses.deep, 1.0, {"loss": losses.binary_cross_entropy})),
         recipe=_xie_recipe,
-        clean=(*FILLED, (drainage.accumulation, {"threshold": 0.4})),
+        clean=(
+            *FILLED,
+            (objects.second_opinion, {"other": "glaciernet", "neighbours": 5, "inputs": XIE, "first": FILLED}),
+            (drainage.accumulation, {"threshold": 0.4}),
+        ),
         reads=("ndsi",),
+        opinions=("glaciernet",),
         departs="members and fusion learn at once, the fusion's loss kept from the members, where the paper trains them"
-        " one after the other; the vote at the termini needs GlacierNet's own map beside it: predict that, join it to"
-        " the features and let objects.second_opinion (k = 5) decide; the threshold of snow, the way water flows, what"
-        f" is small enough to drop or fill, loss, patch, optimiser, {OURS}; {SADI}; {RANDOM}; {ABLATION}",
+        " one after the other; how many vote at the termini, by which inputs and how far from the lowest ice, the"
+        " threshold of snow, the way water flows, what is small enough to drop or fill, loss, patch, optimiser,"
+        f" {OURS}; {SADI}; {RANDOM}; {ABLATION}",
         reference_parameters=29_451_649 + 41_040_897 + 3,
         scores="ablation zone IoU 0.884, F1 0.938; complete outlines IoU 0.862",
     ),

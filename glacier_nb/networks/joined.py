@@ -12,8 +12,8 @@ class Fusion(nn.Module):
     channels: of the input. members: each builds a network with one score called zones. The fusion takes the members'
     scores as given: its loss does not reach them, so that all learn at once what the paper trains one after the other.
 
-    forward: (batch, channel, y, x), y and x multiples of `stride` -> zones (batch, 1, y, x); deep, a list of the
-    members' own scores, each of the same shape.
+    forward: (batch, channel, y, x), y and x multiples of `stride` -> zones (batch, 1, y, x); members (batch, member, y,
+    x), their own scores; deep, a list of the same, each as zones are.
 
     >>> from glacier_nb.networks.threshold import Threshold
     >>> plain = lambda channels: Threshold(channels, 0.5)
@@ -33,7 +33,8 @@ class Fusion(nn.Module):
     def forward(self, x: torch.Tensor) -> dict[str, torch.Tensor | list[torch.Tensor]]:
         """Scores of a batch."""
         own = [member(x)["zones"] for member in self.members]
-        return {"zones": self.fuse(torch.cat(own, dim=1).detach()), "deep": own}
+        members = torch.cat(own, dim=1)
+        return {"zones": self.fuse(members.detach()), "members": members, "deep": own}
 
 
 class Stretched(nn.Module):
