@@ -231,8 +231,11 @@ def swept(positions: pd.DataFrame, title: str = "", width: int = 1000, height: i
             color="colour", size=6, tools=["hover"], hover_tooltips=told
         )
     )
+    low, high = min(points["swept_km2"].min(), 0.0), max(points["swept_km2"].max(), 0.0)
+    room = 0.06 * (high - low) or 0.01  # an area has none beyond zero, which would cut the first point
     return hv.Overlay(parts).opts(
         hooks=[maps.dress, charts.dates, charts.level(0), *([maps.key(signs)] if len(signs) > 1 else [])],
+        ylim=(low - room, high + room),
         title=title or "Area swept by the front since the first date", xlabel="Date", ylabel="Swept area (km²)",
         frame_width=width, frame_height=height, show_legend=False, show_grid=True,
     )  # fmt: skip

@@ -48,7 +48,9 @@ def provenance_line(manifest: Mapping) -> str:
     """The facts of `manifest` that fit on a line, and all of it to unfold; paths of this machine by their last name."""
     manifest = provenance.short(dict(manifest))
     facts = [
-        f"{name.replace('_', ' ')} {value}" for name, value in manifest.items() if isinstance(value, str | int | float)
+        f"{name.replace('_', ' ')} {value}"
+        for name, value in manifest.items()
+        if isinstance(value, str | int | float) and value != ""
     ]
     full = html.escape(json.dumps(manifest, indent=1, default=str))
     line = html.escape(" · ".join(fact for fact in facts if len(fact) < 80))
