@@ -14,7 +14,19 @@ import torch
 from odc.geo.geobox import GeoBox
 from tqdm import tqdm
 
-from glacier_nb import composite, features, fitting, load, provenance, scores, search, synthetic, systems, vectorize
+from glacier_nb import (
+    composite,
+    features,
+    fitting,
+    load,
+    provenance,
+    scores,
+    search,
+    sensors,
+    synthetic,
+    systems,
+    vectorize,
+)
 from glacier_nb import slopes as mountains
 from glacier_nb import weights as trained
 from glacier_nb.labels import Sample
@@ -24,18 +36,20 @@ DEMO_SEEDS = (9001, 9002, 9003, 9004, 9005, 9006, 9010, 9011, 9012)
 """Landscapes the demo networks learn from, the last of them for validation; the demo never shows these."""
 
 
+IMAGES = ("sentinel-2-l2a", "landsat-c2-l2")
+"""Sensors that took images of a landscape."""
+
 LOOKS = 3
 """Passes of Sentinel-2 over a landscape in each summer."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Demo:
-    """A system that learns from synthetic landscapes: whose images it is given, what it is for and not for.
+    """What a system that learnt from synthetic landscapes is for and not for.
 
     slopes: seeds of mountains without ice that it learns from too. sensors: inputs whose loss the card tells of.
     """
 
-    sensor: str
     use: str
     misuse: str
     slopes: tuple[int, ...] = ()
@@ -48,23 +62,19 @@ _UNREAL = (
 )
 DEMOS = {
     "extent-demo": Demo(
-        "sentinel-2-l2a",
         "showing the whole road on the synthetic landscape of this project, and tests",
         f"measuring real glaciers: {_UNREAL}",
     ),
     "debris-demo": Demo(
-        "landsat-c2-l2",
         "showing what thermal images tell of ice under rubble, on the synthetic landscape of this project, and tests",
         f"measuring real debris-covered glaciers: {_UNREAL}",
     ),
     "rock-demo": Demo(
-        "sentinel-2-l2a",
         "showing an inventory of rock glaciers on the synthetic landscape of this project, and tests",
         f"an inventory of a real place: {_UNREAL}, and every rock glacier it learnt from was drawn by one rule",
         slopes=tuple(range(9101, 9141)),
     ),
     "any-sensors": Demo(
-        "landsat-c2-l2",
         "showing a map from whatever sensors there are, on the synthetic landscape of this project, and tests",
         f"measuring real glaciers: {_UNREAL}",
         sensors={
@@ -79,11 +89,21 @@ DEMOS = {
 """Systems that `demo` trains, by name."""
 
 
+def sensor(system: str | System) -> str:
+    """Whose images a system is given: of `IMAGES` the one that has most of what its inputs need, of equals the first.
+
+    >>> sensor("extent-demo"), sensor("debris-demo")
+    ('sentinel-2-l2a', 'landsat-c2-l2')
+    """
+    needs = set(features.needs(systems.find(system).inputs))
+    return max(IMAGES, key=lambda name: sum(band.name in needs for band in sensors.sensor_row(name).bands))
+
+
 def landscape(seed: int, cache: str | os.PathLike, system: str | System = "extent-demo") -> list[Sample]:
     """One synthetic landscape as a sample per date, each mapped memory in `cache`; made there if it is not.
 
     The scenes come by the road that users take: items searched in the region's folder, a late-summer composite of
-    the sensor that `DEMOS` names (else Sentinel-2), radar averaged over the year, elevation and its change. float16,
+    its `sensor`, radar averaged over the year, elevation and its change. float16,
     about 22 MB a date; a minute a landscape.
     """
     return _kept("landscape", seed, cache, systems.find(system), lambda folder: _made(folder, seed))
@@ -147,19 +167,19 @@ def _kept(
 
     One a date, or one for each of `looks`: numbers of the summer's passes, None for all of them as one.
     """
-    sensor = DEMOS.get(system.name, DEMOS["extent-demo"]).sensor
+    images = sensor(system)
     made_by = provenance.sources("imaging", "slopes", "load", "composite", "features")
-    asked = hashlib.sha256(repr((system.inputs, system.zones, sensor)).encode()).hexdigest()[:8]
+    asked = hashlib.sha256(repr((system.inputs, system.zones, images)).encode()).hexdigest()[:8]
     folder = pathlib.Path(cache) / f"{kind}-{seed}-{made_by}-{asked}"
     if not folder.exists():
         number = numbers(system.zones)
         with tempfile.TemporaryDirectory() as temporary, provenance.whole(folder) as made:
             made.mkdir()
             dates, truth, geobox = make(region := pathlib.Path(temporary) / "region")
-            bbox = json.loads(next((region / "items" / sensor).glob("*.json")).read_text())["bbox"]
+            bbox = json.loads(next((region / "items" / images).glob("*.json")).read_text())["bbox"]
             for date, zones in zip(dates, truth, strict=True):
                 for look in looks:
-                    values = _scene(region, bbox, geobox, date, system.inputs, sensor, look)
+                    values = _scene(region, bbox, geobox, date, system.inputs, images, look)
                     name = date if look is None else f"{date}-{look}"
                     np.save(made / f"{name}.features.npy", values.astype("float16"))
                 np.save(made / f"{date}.truth.npy", number[zones])
@@ -187,12 +207,12 @@ def numbers(zones: Sequence[str]) -> np.ndarray:
 
 
 def _scene(
-    region: pathlib.Path, bbox: Sequence[float], geobox: GeoBox, date: str, inputs: Sequence[str], sensor: str,
+    region: pathlib.Path, bbox: Sequence[float], geobox: GeoBox, date: str, inputs: Sequence[str], images: str,
     look: int | None = None,
 ) -> np.ndarray:  # fmt: skip
     """Inputs (feature, y, x) of one date of a region's folder; with `look` of that pass alone."""
     year = int(date[:4])
-    passes, radars = (search.scenes(bbox, year, name, region) for name in (sensor, "sentinel-1-rtc"))
+    passes, radars = (search.scenes(bbox, year, name, region) for name in (images, "sentinel-1-rtc"))
     passes = sorted(passes, key=lambda item: item.datetime)[slice(None) if look is None else slice(look, look + 1)]
     optical, radar = (load.cube(items, geobox, provider=region) for items in (passes, radars))
     heights = search.scenes(bbox, None, "cop-dem-glo-30", region)
@@ -236,7 +256,7 @@ def demo(
     card = {
         "for": told.use,
         "not_for": told.misuse,
-        "sensor": told.sensor,
+        "sensor": sensor(row),
         "seeds": seeds[:-1],
         "slopes": told.slopes,
         "validation_seeds": seeds[-1:],

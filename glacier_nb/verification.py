@@ -1,5 +1,6 @@
 """What the notebooks retrieved from the embedded region, held against what is true there."""
 
+import json
 import pathlib
 
 import geopandas as gpd
@@ -18,9 +19,9 @@ def compare(seed: int, out: pathlib.Path) -> dict:
 
     Areas are compared on the ground that each date saw clear; unseen_percent is the share of true ice that it did not.
 
-    Keys: area_error_percent and ndsi_area_error_percent (per date), area_change_error_points and the same of NDSI,
-    debris_recall and ndsi_debris_recall, front_error_px (mean over clear dates), front_error_px_melange, fronts_missed,
-    front_sign_errors.
+    Keys: area_error_percent (per date), area_change_error_points and debris_recall of the system that the manifest
+    names, and the same after the name of the one shown beside it (ndsi_debris_recall); front_error_px (mean over clear
+    dates), front_error_px_melange, fronts_missed, front_sign_errors.
     """
     true = demo.truth("outlines", seed)
     outlines = _dated(gpd.read_parquet(out / "03_area_change" / "outlines.parquet"), true)
@@ -30,16 +31,17 @@ def compare(seed: int, out: pathlib.Path) -> dict:
     true_areas = true.dissolve("time").geometry.intersection(seen.to_crs(true.crs)).area.reindex(whole.index)
     error = (areas / true_areas - 1) * 100
     change = (areas[areas.columns[-1]] / areas[areas.columns[0]] - true_areas.iloc[-1] / true_areas.iloc[0]) * 100
-    system = next(name for name in areas.index if name != "ndsi")
+    system = json.loads((out / "03_area_change" / "manifest.json").read_text())["system"]
+    beside = next(name for name in areas.index if name != system)
     facts = {
         "system": system,
         "unseen_percent": _by_date(100 * (1 - true_areas / whole)),
         "area_error_percent": _by_date(error.loc[system]),
         "area_change_error_points": round(float(change[system]), 3),
-        "ndsi_area_error_percent": _by_date(error.loc["ndsi"]),
-        "ndsi_area_change_error_points": round(float(change["ndsi"]), 3),
+        f"{beside}_area_error_percent": _by_date(error.loc[beside]),
+        f"{beside}_area_change_error_points": round(float(change[beside]), 3),
         "debris_recall": round(_debris_recall(outlines[outlines.system == system], seed), 4),
-        "ndsi_debris_recall": round(_debris_recall(outlines[outlines.system == "ndsi"], seed), 4),
+        f"{beside}_debris_recall": round(_debris_recall(outlines[outlines.system == beside], seed), 4),
     }
     return facts | _front_errors(gpd.read_parquet(out / "04_calving_fronts" / "fronts.parquet"), seed)
 
