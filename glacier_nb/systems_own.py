@@ -135,6 +135,7 @@ ROWS = (
             ),
         ),
         trace=(tracing.minimum_cost, {"points": 1000, "every": 50}),
+        views=(0, 4),
         mean=(0.5,),
         std=(0.3,),
     ),
