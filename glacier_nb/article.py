@@ -39,7 +39,7 @@ HEADING = re.compile(r"^#+ +(.+?)\s*$", re.M)
 LOADER = """<script>
 for (const script of document.querySelectorAll("script.docs")) {
   const {docs, items} = JSON.parse(script.textContent)
-  Bokeh.embed.embed_items(docs, items)
+  Bokeh.embed.embed_items(docs, items).then(named)
 }
 </script>
 """
@@ -73,7 +73,7 @@ def write(ran: nbformat.NotebookNode, path: str | os.PathLike) -> pathlib.Path:
     def made(kept: set[int]) -> tuple[str, str]:
         shown = "".join(one if number in kept else _absent(one) for number, one in enumerate(pieces))
         live = "<script type=application/json class=docs>" in shown
-        scripts = pages.library(["bokeh", "bokeh-widgets"]) + LOADER + pages.KEYS if live else ""
+        scripts = pages.library(["bokeh", "bokeh-widgets"]) + pages.KEYS + LOADER if live else ""
         return f"<article><div class=prose>{opening}</div>\n{shown}{ending}", scripts
 
     def fits(kept: set[int]) -> bool:

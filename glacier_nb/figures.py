@@ -115,7 +115,7 @@ def page(
         body = "".join(f"<section>{told[number]}</section>\n" for number in sorted(kept))
         body += absent([(sections[number], told[number]) for number in range(len(told)) if number not in kept])
         shown = parts([models[number] for number in sorted(kept)])
-        return body + facts, pages.library(shown) + pages.LOADER + pages.KEYS
+        return body + facts, pages.library(shown) + pages.KEYS + pages.LOADER
 
     kept = set(range(len(told)))
     if not fits(*made(kept)):

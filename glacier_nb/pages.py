@@ -144,16 +144,10 @@ BROWSER = (
     "--disable-background-networking", "--disable-component-update", "--disable-sync", "--virtual-time-budget=10000",
 )  # fmt: skip
 
-LOADER = """<script>
-document.body.classList.toggle("bare", location.hash === "#bare")
-for (const item of document.querySelectorAll("script.item")) Bokeh.embed.embed_item(JSON.parse(item.textContent))
-</script>
-"""
-
 KEYS = """<script>
 // A figure that has the focus pans by the arrow keys, zooms by + and -, and by 0 is as it was.
+const all = (view) => [view, ...[...(view.child_views ?? [])].flatMap(all)]
 document.addEventListener("keydown", (event) => {
-  const all = (view) => [view, ...[...(view.child_views ?? [])].flatMap(all)]
   const path = event.composedPath()
   if (event.ctrlKey || event.metaKey || event.altKey) return
   if (path.some((node) => node.getAttribute?.("role") == "slider")) return
@@ -169,6 +163,29 @@ document.addEventListener("keydown", (event) => {
     range.setv({start: range.start + move - grow, end: range.end + move + grow})
   }
 })
+// What Tab reaches says what it is: a slider by its heading, a figure by its title and its keys.
+const named = () => {
+  for (const view of [...Bokeh.index].flatMap(all)) {
+    const title = view.model.title, place = view.canvas_view?.events_el
+    if (view.model.type == "Figure" && place && !place.hasAttribute("role")) {
+      const keys = "arrow keys pan, + and - zoom, 0 resets"
+      const say = () => place.setAttribute("aria-label", `${title?.text || "Figure"}: ${keys}`)
+      place.setAttribute("role", "application")
+      title?.change.connect(say)
+      say()
+    }
+    if (!/Slider$/.test(view.model.type) || !title) continue
+    for (const handle of view.shadow_el.querySelectorAll(".noUi-handle")) handle.setAttribute("aria-label", title)
+  }
+}
+</script>
+"""
+
+LOADER = """<script>
+document.body.classList.toggle("bare", location.hash === "#bare")
+for (const item of document.querySelectorAll("script.item")) {
+  Bokeh.embed.embed_item(JSON.parse(item.textContent)).then(named)
+}
 </script>
 """
 

@@ -213,7 +213,7 @@ def test_an_index_is_read_without_a_script(opened, tmp_path):
 def test_a_table_is_found_by_its_role(files, opened):
     tab = opened(files["area_change"])
     assert tab.get_by_role("columnheader", name="Area (km²)").is_visible()
-    assert tab.get_by_role("group", name="area_change").is_visible()
+    assert tab.get_by_role("group", name="Change of area, 2017-08-29 to 2025-08-24").is_visible()
 
 
 def test_a_run_notebook_shows_its_figure(opened, tmp_path):
@@ -223,3 +223,46 @@ def test_a_run_notebook_shows_its_figure(opened, tmp_path):
     tab = opened(article.write(v4.new_notebook(cells=cells), tmp_path / "notebook.html"))
     assert max(tab.evaluate(DRAWN)) > 5
     assert "demo-2" in told(tab, "change_km2", -10, "demo-2")
+
+
+FOCUS = """
+() => {
+  // Role, name and value of what has the focus, through shadow roots, and the values of all controls.
+  let here = document.activeElement
+  while (here?.shadowRoot?.activeElement) here = here.shadowRoot.activeElement
+  const all = (view) => [view, ...[...(view.child_views ?? [])].flatMap(all)]
+  const controls = [...Bokeh.index].flatMap(all).filter((view) => /Slider$|Select$/.test(view.model.type))
+  return {role: here.getAttribute("role") ?? here.tagName, name: here.getAttribute("aria-label") ?? "",
+    values: controls.map((view) => view.model.value)}
+}
+"""
+
+
+def test_tab_reaches_every_figure_and_control_by_name_and_arrow_keys_turn_them(opened, tmp_path):
+    one, two = scenery.landscape(0), scenery.landscape(2)
+    dated = pd.concat([one["outlines"], two["outlines"]], ignore_index=True)
+    stricter = [part["outlines"].assign(threshold=level) for part, level in ((one, 0.4), (two, 0.5))]
+    mapped = [one["outlines"], one["outlines"].assign(system="ndsi")]
+    views = [
+        plots.swipe(one["scene"], two["scene"], one["outlines"], two["outlines"]),
+        plots.turned(dated, two["scene"]),
+        plots.turned(pd.concat(stricter, ignore_index=True), two["scene"], by="threshold"),
+        plots.turned(pd.concat(mapped, ignore_index=True), two["scene"], by="system"),
+    ]
+    tab = opened(plots.page("Keys", [plots.Section(view) for view in views], tmp_path / "keys.html"))
+    reached, turned = [], {}
+    for _ in range(9):
+        tab.keyboard.press("Tab")
+        before = tab.evaluate(FOCUS)
+        reached.append((before["role"], before["name"].split(":")[0]))
+        tab.keyboard.press("ArrowLeft" if before["role"] == "slider" else "ArrowUp")
+        tab.wait_for_timeout(50)
+        after = tab.evaluate(FOCUS)["values"]
+        if after != before["values"]:
+            turned[reached[-1]] = after
+    swipe = "Swipe between 2017-08-29 (left) and 2025-08-24 (right)"
+    controls = [("slider", swipe), ("slider", "Date"), ("slider", "Threshold"), ("SELECT", "")]
+    assert [one for one in reached if one[0] != "application"] == controls
+    assert [role for role, _ in reached].count("application") == 5  # two of the swipe
+    assert ("application", "2017-08-29") in reached  # by then turned: the title that it now has
+    assert list(turned) == controls and turned[controls[-1]] == [49, "2017-08-29", "0.4", "extent-demo"]
