@@ -1,12 +1,14 @@
 """Rock glaciers of several summers: one inventory, and what each summer alone makes of each landform."""
 
 import numpy as np
+import pandas as pd
 import pytest
+import shapely
 import xarray as xr
 from odc.geo.geobox import GeoBox
 from odc.geo.xr import xr_coords
 
-from glacier_nb import rockglaciers
+from glacier_nb import edits, rockglaciers
 
 GRID = GeoBox.from_bbox((600_000, 5_100_000, 601_000, 5_101_000), "EPSG:32632", resolution=10.0)
 LARGE, SMALL = (slice(10, 40), slice(10, 50)), (slice(60, 80), slice(60, 75))  # 0.12 and 0.03 km2
@@ -79,3 +81,29 @@ def test_heights_are_those_of_the_ground_under_it():
     assert one.zmin_m == pytest.approx(605, abs=10) and one.zmax_m == pytest.approx(895, abs=10)
     assert one.slope_deg == pytest.approx(45, abs=0.1)
     assert one.aspect_deg == pytest.approx(180, abs=0.1)  # it rises northwards
+
+
+def test_every_number_is_of_the_outlines_by_hand(tmp_path):
+    """One made smaller, one taken away, one drawn where no summer found any: they and their edits stay."""
+    maps = [summer(2019, LARGE, SMALL), summer(2021, LARGE, SMALL)]
+    y = xr.DataArray(GRID.coords["y"].values, dims="y")
+    ground = (y - 5_100_000 + 0 * xr.DataArray(np.zeros(100), dims="x")).assign_coords(xr_coords(GRID))
+    found = rockglaciers.inventory(maps, ground)
+    drawn = found[["rgi_id", "time", "geometry"]].copy()
+    west, south, east, north = drawn.geometry[0].bounds
+    half = shapely.box(west, (south + north) / 2, east, north)
+    drawn.geometry = [drawn.geometry[0].intersection(half), shapely.Polygon()]
+    extra = drawn.iloc[:1].assign(rgi_id="mine", geometry=[shapely.box(600_700, 5_100_700, 600_900, 5_100_900)])
+    path = edits.write(pd.concat([drawn, extra], ignore_index=True), tmp_path / "drawn.gpkg")
+    by_hand = edits.corrected(found, path, "A. Reader", "front lies higher")
+    large, mine, gone = rockglaciers.measured(by_hand, maps, ground).itertuples()
+    assert large.area_m2 == pytest.approx(found.area_m2[0] / 2, rel=0.02)  # its corners are round
+    assert large.zmin_m == pytest.approx(found.zmin_m[0] + 150, abs=10) and large.zmax_m == found.zmax_m[0]
+    assert large.lower_m2 < large.area_m2 < found.area_m2[0] < large.upper_m2  # what the summers say stays in it
+    assert (large.found_in, large.certain) == (2, True)
+    assert mine.area_m2 == pytest.approx(40_000) and (mine.found_in, mine.seen_in, mine.certain) == (0, 2, False)
+    assert mine.lower_m2 == 0 and mine.upper_m2 == pytest.approx(40_000 + 800 * 10 / 2)  # half a pixel all around
+    assert mine.probability == pytest.approx(0.1)
+    assert gone.area_m2 == gone.lower_m2 == gone.upper_m2 == 0 and not gone.certain
+    assert {one.edited_by for one in (large, mine, gone)} == {"A. Reader"}
+    assert gone.model_geometry.area == pytest.approx(found.area_m2[1])
