@@ -2,10 +2,11 @@
 
 A file fetched from there is given by its path, with the system it is for; its tensors find their places by the map in
 the network's own file. The files of these rows could not be fetched for this package, so none has a hash here, and
-nothing tells whether a file is the authors' own. What pins one: `weights.find` takes the sha256 of the file that it is
-given, loading refuses a file that has changed since, and what it maps carries the hash (attribute `weights_sha256`). A
-card beside the file that says {"sha256": ...} (`weights.find`) pins it from one day to the next. The six files of
-Mohajerani et al. 2019 could be fetched: they are rows of `weights.WEIGHTS`, with url and hash.
+nothing tells whether a file is the authors' own: `weights.find` warns of it. What pins one: `weights.find` takes the
+sha256 of the file that it is given, loading refuses a file that has changed since, and what it maps carries the hash
+(attribute `weights_sha256`). A card beside the file that says {"sha256": ...} (`weights.find`) pins it from one day to
+the next. The six files of Mohajerani et al. 2019 could be fetched: they are rows of `weights.WEIGHTS`, with url and
+hash.
 """
 
 import dataclasses
@@ -36,7 +37,7 @@ PUBLISHED = (
     Publication(
         "cobra",
         "github.com/khdlr/COBRA",
-        "a pickle of JAX arrays, which its own code must save as safetensors under their names",
+        "a pickle of JAX arrays, to be saved as safetensors by its own code and tensors.flat",
         _MIT,
     ),
     Publication("amd_hooknet", "github.com/RiverNA/AMD-HookNet", _ZIP, _MIT),

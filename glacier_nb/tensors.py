@@ -42,6 +42,28 @@ def read(path: pathlib.Path) -> dict[str, np.ndarray]:
     raise ValueError(f"{path.name} is neither safetensors nor Keras HDF5 nor a PyTorch checkpoint: give one of these")
 
 
+def flat(tree: Mapping) -> dict[str, np.ndarray]:
+    """Arrays of nested mappings, as JAX keeps them, by their names joined with "/": what safetensors can hold.
+
+    A pickle is opened by whoever trusts it, in the environment that it was written in. Of Haiku both trees are wanted,
+    parameters and state:
+
+        params, state = pickle.loads(pathlib.Path("checkpoint.pk").read_bytes())  # as the authors' code returns them
+        arrays = {**tensors.flat(params), **tensors.flat(state)}
+        safetensors.numpy.save_file(arrays, "checkpoint.safetensors")
+
+    >>> sorted(flat({"snake_head/conv1_d": {"w": np.zeros((1, 2, 3)), "b": np.zeros(3)}}))
+    ['snake_head/conv1_d/b', 'snake_head/conv1_d/w']
+    """
+    found = {}
+    for name, value in tree.items():
+        if isinstance(value, Mapping):
+            found |= {f"{name}/{rest}": array for rest, array in flat(value).items()}
+        else:
+            found[str(name)] = np.ascontiguousarray(value)
+    return found
+
+
 def _torch(path: pathlib.Path) -> dict[str, np.ndarray]:
     """Name to array of a PyTorch checkpoint: of the state dict in it, however deep it is kept."""
     settings = torch.serialization.safe_globals([(_Settings, "argparse.Namespace")])
@@ -53,7 +75,7 @@ def _torch(path: pathlib.Path) -> dict[str, np.ndarray]:
         why = f"asks for {asked[1]!r}, no part of weights" if asked else "is not whole or not as torch.save writes it"
         raise ValueError(
             f"{path.name} is a pickle, which can run code when it is opened, and {why}: never run here;"
-            " ask for safetensors, or convert it where you trust it"
+            " ask for safetensors, or convert it in three lines where you trust it (help(glacier_nb.tensors.flat))"
         ) from error
     while isinstance(found, Mapping) and not all(isinstance(value, torch.Tensor) for value in found.values()):
         found = next((found[key] for key in ("state_dict", "model_state_dict", "model") if key in found), None)

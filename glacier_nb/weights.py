@@ -7,6 +7,7 @@ import inspect
 import json
 import os
 import pathlib
+import warnings
 from collections.abc import Callable, Mapping
 
 import numpy as np
@@ -133,7 +134,8 @@ def find(name: str | os.PathLike | Weights, system: str = "") -> Weights:
 
     A path is recognised by its sha256 where `WEIGHTS` has it; else described by the card (JSON of the same name)
     beside it, if there is one. A file of which neither tells the system is taken for one that the authors of `system`
-    published, and has the licence that `published` knows. LookupError: no such name. FileNotFoundError: no such file.
+    published, and has the licence that `published` knows; a warning tells that its hash is not known, and what it is.
+    LookupError: no such name. FileNotFoundError: no such file.
     """
     if isinstance(name, Weights):
         return name
@@ -153,8 +155,14 @@ def find(name: str | os.PathLike | Weights, system: str = "") -> Weights:
         if row.sha256 == digest:
             return dataclasses.replace(_described(row), file=file)
     row = _described(Weights(path.stem, "", file, ""))
-    if not row.system:
+    if system and not row.system:
         row = dataclasses.replace(row, system=system, licence=row.licence or published.licence(system))
+        if not row.sha256:
+            warnings.warn(
+                f"{path.name}: no sha256 of it is known here, nothing tells whether it is the authors' own; it has"
+                f' {digest}, and what it maps says so; {{"sha256": ...}} in {path.stem}.json beside it pins it',
+                stacklevel=2,
+            )
     return row if row.sha256 else dataclasses.replace(row, sha256=digest)
 
 

@@ -1,10 +1,13 @@
 """Weights: the published six load and are pinned; a wrong hash, a pickle and a misfit are refused in one line."""
 
 import argparse
+import contextlib
+import dataclasses
 import hashlib
 import itertools
 import json
 import os
+import pathlib
 import pickle
 import shutil
 
@@ -306,6 +309,10 @@ def test_every_publication_is_a_row_and_has_a_test():
         weights.find("calfin")
 
 
+UNKNOWN = pytest.mark.filterwarnings("ignore:.*no sha256 of it is known here")
+
+
+@UNKNOWN
 def test_a_published_file_has_the_licence_of_its_publication(ours, tmp_path):
     path = tmp_path / "FrontDL3.pth"
     torch.save({"a": torch.zeros(1)}, path)
@@ -328,6 +335,41 @@ def test_a_map_carries_hash_and_licence_of_its_weights(keras):
     assert (front.attrs["weights_sha256"], front.attrs["weights_licence"]) == (row.sha256, "CC BY 4.0")
 
 
+def test_a_file_whose_hash_is_not_known_says_so_in_one_line_and_its_map_carries_the_hash(tmp_path):
+    system = systems.find("robson2020")
+    torch.save(system.network(11).state_dict(), path := tmp_path / "heat.pth")
+    features = xr.DataArray(
+        np.random.default_rng(0).random((11, 32, 32), "float32"), {"feature": list(system.inputs)}, DIMS
+    )
+    known = dataclasses.replace(system, mean=(0.0,) * 11, std=(1.0,) * 11, clean=())
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    with pytest.warns(UserWarning, match=rf"^heat\.pth: no sha256 of it is known here.*{digest}.*heat\.json") as caught:
+        found = predict.zones(features, known, path, window=32, progress=False)
+    assert len(caught) == 1 and "\n" not in str(caught[0].message) and found.attrs["weights_sha256"] == digest
+    path.with_suffix(".json").write_text(json.dumps({"sha256": digest}))
+    predict.zones(features, known, path, window=32, progress=False)  # pinned: nothing to say
+
+
+def test_a_tree_of_jax_is_converted_in_the_lines_that_the_refusal_names(tmp_path):
+    """A pickle of Haiku's two trees: refused with where the lines are; what they write is read under Haiku's names."""
+    tree = {"net/~/conv2_d": {"w": np.ones((3, 3, 1, 2), "float32"), "b": np.zeros(2, "float32")}}
+    state = {"net/~/norm/~/mean_ema": {"average": np.arange(4.0)[::2]}}
+    (tmp_path / "checkpoint.pk").write_bytes(pickle.dumps((tree, state)))
+    with pytest.raises(
+        ValueError, match=r"never run here; .*convert it in three lines .*help\(glacier_nb\.tensors\.flat\)"
+    ):
+        tensors.read(tmp_path / "checkpoint.pk")
+    lines = [line.strip() for line in tensors.flat.__doc__.splitlines() if " = " in line or "save_file(" in line]
+    assert len(lines) == 3
+    names = {"pathlib": pathlib, "pickle": pickle, "tensors": tensors, "safetensors": safetensors}
+    with contextlib.chdir(tmp_path):
+        exec("\n".join(lines), names)
+    found = tensors.read(tmp_path / "checkpoint.safetensors")
+    assert sorted(found) == ["net/~/conv2_d/b", "net/~/conv2_d/w", "net/~/norm/~/mean_ema/average"]
+    assert np.array_equal(found["net/~/norm/~/mean_ema/average"], [0.0, 2.0])
+
+
+@UNKNOWN
 def test_a_hash_beside_a_file_pins_it(tmp_path):
     path = tmp_path / "model.pth"
     torch.save({"a": torch.zeros(1)}, path)
