@@ -264,7 +264,7 @@ def ranking(table: pd.DataFrame, score: str, width: int = 460, height: int = 300
         title="Accuracy against cost",
     )  # fmt: skip
     names = hv.Labels(rows, ["seconds", score], "system").opts(
-        text_font_size="9pt", text_align="left", xoffset=0.02 * float(np.ptp(rows["seconds"]) or 1), text_color=maps.INK
+        text_font_size="9pt", text_align="left", xoffset=0.03 * float(np.ptp(rows["seconds"]) or 1), text_color=maps.INK
     )
     both = (costs * names).opts(hooks=[maps.dress], show_grid=True)
     return (ranks + both).opts(shared_axes=False)
