@@ -27,12 +27,12 @@ CHOICES = ("least snow", "median", "medoid")
 
 def late_summer(
     cube: xr.Dataset | piecewise.Stack,
-    year: int,
+    year: int | Sequence[int],
     months: Sequence[int] | None = None,
     choose: str = "least snow",
     elevation: xr.DataArray | None = None,
 ) -> xr.Dataset:
-    """One late-summer scene of a year from an optical cube: dims y, x, lazy in the cube's blocks.
+    """One late-summer scene of a year, or of several together, from an optical cube: dims y, x, lazy in its blocks.
 
     Of the clear observations of a pixel in `months` (July to September, January to March in the south) the one
     with the least snow is taken whole, all bands of one date. Clouds that the quality layer missed and shadows of
@@ -70,8 +70,10 @@ def late_summer(
     return _pieced(stack, halo=0, reduce=piecewise.middle, choose=functools.partial(_centre, medoid=choose == "medoid"))
 
 
-def average(cube: xr.Dataset | piecewise.Stack, year: int, months: Sequence[int] | None = None) -> xr.Dataset:
-    """Mean of a year's seen observations, or of some months of it: for radar, the mean of linear power.
+def average(
+    cube: xr.Dataset | piecewise.Stack, year: int | Sequence[int], months: Sequence[int] | None = None
+) -> xr.Dataset:
+    """Mean of a year's (or several years') seen observations, or of some months: for radar, of linear power.
 
     Arguments, variables and attrs as in `late_summer`; `source` is the first scene that saw the pixel.
     LookupError: no scene in these months.
@@ -191,14 +193,18 @@ def _names(stack: xr.Dataset | piecewise.Stack) -> list[str]:
     return [name for name in (stack if isinstance(stack, xr.Dataset) else stack.names) if name not in ("clear", "lost")]
 
 
-def _window(cube: xr.Dataset | piecewise.Stack, year: int, months: Sequence[int]) -> xr.Dataset | piecewise.Stack:
-    """The scenes of some months of a year, each block whole in time; LookupError says which dates there are."""
+def _window(
+    cube: xr.Dataset | piecewise.Stack, year: int | Sequence[int], months: Sequence[int]
+) -> xr.Dataset | piecewise.Stack:
+    """The scenes of some months of one or more years, each block whole in time; LookupError says what there is."""
     when = pd.DatetimeIndex(_times(cube))
-    chosen = (when.year == int(year)) & when.month.isin(list(months))
+    years = [int(one) for one in np.atleast_1d(year)]
+    chosen = when.year.isin(years) & when.month.isin(list(months))
     if not chosen.any():
         there = ", ".join(sorted({str(date) for date in when.date})[:12]) or "none"
         raise LookupError(
-            f"no scene in months {list(months)} of {year}; the cube has {there}: give months= or search more"
+            f"no scene in months {list(months)} of {', '.join(map(str, years))}; the cube has {there}:"
+            " give months= or search more"
         )
     if not isinstance(cube, xr.Dataset):
         return cube.only(np.flatnonzero(chosen))

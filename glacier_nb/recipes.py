@@ -58,7 +58,8 @@ class System:
     views: which of `networks.symmetry` a prediction is the mean of. scores: as published, on the paper's data.
     reads: names in `features.FEATURES` that the cleaning reads beside the inputs. opinions: terms of `finish` with one
     score each, maps of the network's members, that the cleaning reads as layers of these names.
-    passes: Monte-Carlo passes with dropout on that the paper takes the mean and spread of.
+    passes: Monte-Carlo passes with dropout on that the paper takes the mean and spread of. summers: late summers that
+    one scene of the paper is composed of (`span` of `summers.items` and `summers.scenes`).
     series: whether its network takes several dates at once, (batch, time * channel, y, x) and their days, and gives
     terms of (batch * time, score, y, x).
     """
@@ -84,6 +85,7 @@ class System:
     opinions: tuple[str, ...] = ()
     views: tuple[int, ...] = (0,)
     passes: int = 1
+    summers: int = 1
     scores: str = ""
     series: bool = False
 

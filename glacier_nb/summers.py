@@ -22,12 +22,14 @@ def items(
     optical: str = "sentinel-2-l2a",
     radar: str = "sentinel-1-rtc",
     max_cloud: float = 70,
+    span: int = 1,
 ) -> dict[str, list[pystac.Item]]:
     """What `scenes` reads: items by "optical", "terrain" and "radar" (empty where the place has none in those months).
 
-    bbox: west, south, east, north in degrees. months: of the scenes to use; none: late summer of the hemisphere.
-    LookupError: no optical scene, or no elevation.
+    bbox: west, south, east, north in degrees. months: of the scenes to use; none: late summer of the hemisphere. span:
+    as in `scenes`. LookupError: no optical scene, or no elevation.
     """
+    years = sorted({one for year in years for one in _span(year, span)})
     months = list(months) or (composite.NORTH if bbox[1] > 0 else composite.SOUTH)
     found = {
         "optical": search.scenes(bbox, years, optical, provider, max_cloud=max_cloud, months=months),
@@ -46,12 +48,14 @@ def scenes(
     provider: str = "planetary-computer",
     months: Sequence[int] = (),
     missing: str = "raise",
+    span: int = 1,
 ) -> Iterator[tuple[int, xr.Dataset]]:
     """Each of `years` with its scene (y, x), lazy: bands and clear, elevation (m), dh_dt (m a-1), radar (power).
 
     items, months: as in `items`. What the place has not (a second date of elevation, radar in that year) is left out;
-    see `composite.late_summer` for attrs. missing: as in `load.cube`; `read` then tells what was lost. LookupError: a
-    year without an optical scene.
+    see `composite.late_summer` for attrs. missing: as in `load.cube`; `read` then tells what was lost. span: summers
+    that a scene is made of, the year's own the last (`System.summers`); those without images are done without.
+    LookupError: no optical scene in any of them.
     """
     how = {"provider": provider, "missing": missing}
     images = load.stack(items["optical"], geobox, **how)
@@ -61,14 +65,19 @@ def scenes(
     ground = {name: layer.drop_vars("lost", errors="ignore") for name, layer in ground.items()}
     waves = load.cube(items["radar"], geobox, **how) if items["radar"] else None
     for year in years:
-        scene = composite.late_summer(images, year, months or None).assign(ground)
+        scene = composite.late_summer(images, _span(year, span), months or None).assign(ground)
         if waves is not None:
             with contextlib.suppress(LookupError):  # a year without radar
-                mean = composite.average(waves, year)
+                mean = composite.average(waves, _span(year, span))
                 told = {name: mean.attrs[name] for name in (reads.KEY, "items")}
                 radar = [name for name in ("vv", "vh", "hh", "hv") if name in mean]
                 scene = scene.assign({name: mean[name].assign_attrs(told) for name in radar})
         yield year, scene
+
+
+def _span(year: int, count: int) -> list[int]:
+    """A year and those before it, `count` in all."""
+    return list(range(int(year) - count + 1, int(year) + 1))
 
 
 def read(scene: xr.Dataset) -> xr.Dataset:

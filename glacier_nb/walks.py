@@ -42,6 +42,9 @@ from glacier_nb.systems import System
 PAIRS = (("sentinel-2-l2a", "sentinel-1-rtc"), ("landsat-c2-l2", "sentinel-1-grd"))
 """Sensors, optical and radar, that a scene is made of: the second give what the first have not."""
 
+MOST = max(system.summers for system in systems.SYSTEMS)
+"""Summers that a scene may be made of."""
+
 SIDE = 64
 """Pixels of a window, where the network takes one so small."""
 
@@ -77,15 +80,19 @@ class Place:
     drawn: Mapping[str, Callable[[xr.Dataset], xr.DataArray]] = dataclasses.field(default_factory=dict)
     divides: gpd.GeoDataFrame | None = None
 
-    def scene(self, side: int, pixel: float = 10.0) -> xr.Dataset:
-        """A cut (y, x), lazy, `side` pixels (m) wide or as the region ends: what the items hold, then what is drawn."""
+    def scene(self, side: int, pixel: float = 10.0, span: int = 1) -> xr.Dataset:
+        """A cut (y, x), lazy, `side` pixels (m) wide or as the region ends: what the items hold, then what is drawn.
+
+        span: summers that it is made of, as in `summers.scenes`.
+        """
         whole = regions.geobox(self.region, pixel)
         column, row = ~whole.affine @ self.about
         low = [max(0, min(int(at) - side // 2, n - side)) for at, n in zip((row, column), whole.shape, strict=True)]
         y, x = (slice(start, min(start + side, n)) for start, n in zip(low, whole.shape, strict=True))
         geobox = whole[y, x]
         found, *others = (
-            next(summers.scenes(items, [self.year], geobox, self.provider, self.months))[1] for items in self.items
+            next(summers.scenes(items, [self.year], geobox, self.provider, self.months, span=span))[1]
+            for items in self.items
         )
         for other in others:
             found = found.assign({name: other[name] for name in other if name not in found})
@@ -128,7 +135,7 @@ def _items(bbox: Sequence[float], year: int, provider: str, months=(), terrain: 
     found = []
     for optical, radar in PAIRS:
         with contextlib.suppress(LookupError):  # no image of that sensor
-            found.append(summers.items(bbox, [year], provider, months, terrain, optical, radar))
+            found.append(summers.items(bbox, [year], provider, months, terrain, optical, radar, span=MOST))
     return tuple(found)
 
 
@@ -148,7 +155,8 @@ def walk(system: str | System, place: Place, client: distributed.Client | None =
     system = systems.find(system)
     window = system.window or max(SIDE, trials.smallest(system))
     ours = _ours(system)
-    scene = place.scene(3 * window // 2, 10.0 if ours is None else ours.resolution or 10.0)
+    pixel = 10.0 if ours is None else ours.resolution or 10.0
+    scene = place.scene(3 * window // 2, pixel, system.summers)
     layers = features.stack(scene, systems.layers(system, scene))
     ice = [zone for zone in system.zones if zone in (*vectorize.ICE, *rockglaciers.ZONES)]
     zones = front = outlines = lines = None

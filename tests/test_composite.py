@@ -62,6 +62,23 @@ def test_a_missed_shadow_gives_way_to_the_sunlit_ground(truth, dark):
         np.testing.assert_allclose(scene.red, truth[2], rtol=1e-6)
 
 
+def test_a_composite_of_two_summers_takes_from_both_the_least_snow():
+    """West the first summer is snowy, east the second is cloudy and said to be: each half is the other's."""
+    west = np.arange(NORTH.shape[1]) < 20
+    mixed = np.where(west, np.array(SNOW)[:, None], np.array(ICE)[:, None])[:, None] * np.ones((1, *NORTH.shape))
+    stack = cube(NORTH, ("2019-08-10", mixed, True), ("2020-08-12", ICE, west), ("2020-05-01", SNOW, True))
+    both = composite.late_summer(stack, [2019, 2020]).compute()
+    for k, name in enumerate(BANDS):
+        np.testing.assert_allclose(both[name], ICE[k], rtol=1e-6)
+    assert both.attrs["items"] == ["item 2019-08-10", "item 2020-08-12"]
+    assert (both.source.values == np.where(west, 1, 0)).all()
+    alone = composite.late_summer(stack, 2020).compute()
+    xr.testing.assert_equal(alone, composite.late_summer(stack, [2020]).compute())
+    assert np.isnan(alone.red.values[:, ~west]).all()
+    with pytest.raises(LookupError, match="of 2021, 2022; the cube has"):
+        composite.late_summer(stack, [2021, 2022])
+
+
 def test_open_water_is_no_shadow_of_ice():
     scene = composite.late_summer(cube(NORTH, (AUGUST[0], ICE, True), (AUGUST[1], WATER, True)), 2020)
     np.testing.assert_allclose(scene.green, WATER[1], rtol=1e-6)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from odc.geo.geobox import GeoBox
 
-from glacier_nb import doubt, reads, summers
+from glacier_nb import doubt, reads, summers, systems
 
 
 @pytest.fixture(scope="module")
@@ -42,6 +42,23 @@ def test_a_scene_holds_what_the_place_has(place):
         assert scene.odc.geobox == grid and scene.elevation.notnull().all()
     ((_, bare),) = summers.scenes(items | {"radar": []}, [2025], grid, region)
     assert "vv" not in bare and "dh_dt" in bare
+
+
+def test_a_scene_of_two_summers_has_the_images_of_both(place):
+    """As GlacierCoverNet asks for by its row; the region has images of every other year, so three years hold two."""
+    region, grid, _ = place
+    assert systems.find("glaciercovernet").summers == 2
+    bbox = json.loads((region / "region.json").read_text())["bbox"]
+    items = summers.items(bbox, [2019], region, span=3)
+    assert {item.datetime.year for item in items["optical"]} == {2017, 2019}
+    found = {span: dict(summers.scenes(items, [2019], grid, region, span=span))[2019] for span in (1, 2, 3)}
+    one, same, both = (summers.read(scene) for scene in found.values())
+    assert {day[:4] for day in both.attrs["dates"]} == {"2017", "2019"} and {d[:4] for d in one.attrs["dates"]} == {
+        "2019"
+    }
+    assert same.attrs["items"] == one.attrs["items"]  # 2018 has no images
+    assert not (one.clear & ~both.clear).any() and both["count"].mean() > one["count"].mean()
+    assert both["vv"].notnull().all()
 
 
 def test_radar_of_either_kind_is_in_the_scene(place):
