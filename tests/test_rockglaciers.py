@@ -1,5 +1,9 @@
 """Rock glaciers of several summers: one inventory, and what each summer alone makes of each landform."""
 
+import json
+
+import geopandas as gpd
+import nbformat
 import numpy as np
 import pandas as pd
 import pytest
@@ -8,7 +12,7 @@ import xarray as xr
 from odc.geo.geobox import GeoBox
 from odc.geo.xr import xr_coords
 
-from glacier_nb import edits, rockglaciers
+from glacier_nb import batch, demo, edits, rockglaciers
 
 GRID = GeoBox.from_bbox((600_000, 5_100_000, 601_000, 5_101_000), "EPSG:32632", resolution=10.0)
 LARGE, SMALL = (slice(10, 40), slice(10, 50)), (slice(60, 80), slice(60, 75))  # 0.12 and 0.03 km2
@@ -107,3 +111,28 @@ def test_every_number_is_of_the_outlines_by_hand(tmp_path):
     assert gone.area_m2 == gone.lower_m2 == gone.upper_m2 == 0 and not gone.certain
     assert {one.edited_by for one in (large, mine, gone)} == {"A. Reader"}
     assert gone.model_geometry.area == pytest.approx(found.area_m2[1])
+
+
+def test_the_notebook_counts_a_rock_glacier_drawn_by_hand_and_says_so(region, tmp_path):
+    lobe = demo.truth("rock_glaciers", 7).iloc[:1]
+    place = lobe.geometry.iloc[0].centroid
+    drawn = gpd.GeoDataFrame(
+        {"rgi_id": ["drawn"], "time": [demo.truth("outlines", 7)["time"].max()]},
+        geometry=[place.buffer(100).intersection(lobe.geometry.iloc[0])], crs=lobe.crs,
+    )  # fmt: skip
+    drawn.geometry = drawn.translate(1500)  # beside the one that it finds
+    given = {
+        "edited": str(edits.write(drawn, tmp_path / "drawn.gpkg")),
+        "edited_by": "A. Reader",
+        "edit_reason": "seen",
+    }
+    given |= {"years": [2025], "provider": demo.provider("demo", 7), "out": str(tmp_path / "out")}
+    batch.notebook("08_rock_glaciers", given, tmp_path, progress=False)
+    found = gpd.read_parquet(tmp_path / "out" / "rock_glaciers.parquet").set_index("rgi_id")
+    told = json.loads((tmp_path / "out" / "manifest.json").read_text())
+    assert found["edited"].sum() == 1 and found.edited["drawn"] and found.model_geometry["drawn"] is None
+    assert found.area_m2["drawn"] == pytest.approx(drawn.area.iloc[0], rel=1e-3)
+    assert told["answer"]["rock_glaciers"] == len(found) == told["scores"]["n"]
+    assert told["answer"]["area_m2"] == pytest.approx(found.area_m2.sum()) and told["edited_by"] == "A. Reader"
+    said = nbformat.read(tmp_path / "08_rock_glaciers.ipynb", 4).cells[-2].outputs[-1]["data"]["text/markdown"]
+    assert f"1 of {len(found)} outlines corrected by hand by A. Reader: seen." in said
