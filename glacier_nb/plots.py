@@ -224,14 +224,16 @@ def footprints(items, region=None, title: str = "", width: int = 480) -> hv.Over
         hover_fill_alpha=0.3, tools=["hover"], hover_tooltips=tips,
     )  # fmt: skip
     left, bottom, right, top = shapes.total_bounds
+    marks = {"a scene": {"fill_color": maps.LATER, "line_color": maps.GAIN, "fill_alpha": 0.4}}
     if region is not None:
+        marks["the region"] = {"fill_color": None, "line_color": maps.LOSS, "line_width": 2}
         place = gpd.GeoDataFrame(geometry=[getattr(region, "geometry", region)], crs=4326)
         view = view * maps.shapes(place, maps.LOSS, fill_alpha=0, line_color=maps.LOSS, line_width=2)
     squeeze = np.cos(np.radians((bottom + top) / 2))
     tall = (top - bottom) / (right - left) / squeeze
     degree = np.pi / 180 * 6_371_000 * squeeze  # metres of one of longitude, on the sphere, in the middle of the map
     return hv.Overlay([view] if isinstance(view, hv.Polygons) else view).opts(
-        hooks=[maps.dress, maps.furnished(degree)], title=title or f"{len(items)} scenes",
+        hooks=[maps.dress, maps.furnished(degree), maps.key(marks)], title=title or f"{len(items)} scenes",
         xlabel="Longitude (°)", ylabel="Latitude (°)",
         frame_width=width, frame_height=int(width * min(max(tall, 0.4), 1.3)), show_grid=True,
     )  # fmt: skip
