@@ -1,6 +1,6 @@
 """Rock glaciers from maps of several summers: one inventory, and how often each landform is found again.
 
-Without a source, plain or ours: `together`.
+Without a source, plain or ours: `together`, `measured`.
 """
 
 from collections.abc import Sequence
