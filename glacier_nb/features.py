@@ -21,6 +21,7 @@ SMOOTHED = tuple(f"{name}_smoothed" for name in DERIVATIVES)
 TEXTURES = ("contrast", "dissimilarity", "homogeneity", "asm", "correlation", "entropy", "variance")
 
 PLACE = ("latitude_sin", "latitude_cos", "longitude_sin", "longitude_cos")
+REGIONS = (*(f"region_{number}" for number in range(11)), "region_unknown")
 
 _COOCCURRENCES = tuple(
     Part(tuple(f"{band}_glcm_{name}" for name in TEXTURES), (band,), formulas.cooccurrences(radar=band == "vv"))
@@ -30,6 +31,7 @@ PARTS = (
     Part(DERIVATIVES, ("elevation",), terrain.derivatives),
     Part(SMOOTHED, ("elevation",), functools.partial(terrain.derivatives, smooth=True)),
     Part(PLACE, ("elevation",), formulas.place),
+    Part(REGIONS, ("elevation",), formulas.no_region),
     *_COOCCURRENCES,
 )
 """What is neither a variable of the scene nor `instrument`, the number of a pixel's instrument in `tasseled.CAPS`."""
@@ -43,6 +45,7 @@ _RILEY = "Riley et al. 1999, Intermountain Journal of Sciences 5"
 _PAUL = "Paul et al. 2013, doi:10.3189/2013AoG63A296"
 _GLAVITU = "Maslov et al. 2025, doi:10.1038/s41467-024-54956-x: log10(power + 1e-6)"
 _PLACE = "Maslov et al. 2025, doi:10.1038/s41467-024-54956-x: of the scene's middle, on the elevation's ground"
+_REGION = "Maslov et al. 2025, doi:10.1038/s41467-024-54956-x: unknown, where location.layers does not say which"
 _CAFFE = "-20 to 5 dB, cross-polarised -28 to -3 dB: our choice, near the mean grey 0.305 of Gourmelon et al. 2022"
 _CALFIN = "Cheng et al. 2021, doi:10.5194/tc-15-1663-2021; the operator is ours: "
 _LOEBEL = "Loebel et al. 2022, doi:10.1109/TGRS.2022.3208454: 0.1 to 98 percentile in eight bits"
@@ -111,6 +114,7 @@ FEATURES = (
         for name in _POLARISATIONS
     ),
     *(Feature(name, (name,), "1", lambda layer: layer, _PLACE) for name in PLACE),
+    *(Feature(name, (name,), "1", lambda layer: layer, _REGION) for name in REGIONS),
     *(Feature(f"{name}_log", (name,), "1", formulas.logarithm, _GLAVITU) for name in (*_POLARISATIONS, *_ORBITS)),
     *(
         Feature(f"{name}_grey", (name,), "1", functools.partial(formulas.grey, low=low), _CAFFE)

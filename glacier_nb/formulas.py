@@ -121,6 +121,15 @@ def place(elevation, geobox: GeoBox) -> tuple:
     )
 
 
+def no_region(elevation, geobox: GeoBox) -> tuple:
+    """Code of a place in none of eleven training regions: 0 for each, 1 for unknown, wherever there is elevation.
+
+    Maslov et al. 2025, doi:10.1038/s41467-024-54956-x.
+    """
+    none, unknown = (blocks.each(functools.partial(_constant, value=value), elevation) for value in (0.0, 1.0))
+    return *(none,) * 11, unknown
+
+
 def _constant(layer, value: float):
     return np.where(np.isnan(layer), np.float32(np.nan), np.float32(value))
 

@@ -57,6 +57,7 @@ _maslov2024 = functools.partial(
     mean=_LOW,
     std=_SPAN,
 )
+_REGIONS = (*(f"region_{number}" for number in range(11)), "region_unknown")
 _READ = "layers read from the parameter counts of the released code"
 
 ROWS = (
@@ -107,6 +108,17 @@ ROWS = (
         std=(*_SPAN, *(1.0,) * 4),
         departs="as glavitu_2024; the place is the scene's middle, not the patch's",
         reference_parameters=10_029_252,
+    ),
+    _maslov2024(
+        name="glavitu_2024_region",
+        inputs=(*_OPTICAL, "elevation", "slope", *_REGIONS),
+        network=functools.partial(placed.region, network=glavitu.glavitu_2024),
+        loss=(*_FOCAL, (losses.deep, 0.5, _DEEP)),
+        mean=(*_LOW, *(0.0,) * 12),
+        std=(*_SPAN, *(1.0,) * 12),
+        departs="as glavitu_2024; a place is in no training region unless location.layers says in which, or"
+        " location.settled finds its code (bias optimisation), by at most 64 windows spread over the scene",
+        reference_parameters=10_029_764,
     ),
     _maslov2024(
         name="glavitu_2024_deeplabv3plus_resnest101",

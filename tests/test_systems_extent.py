@@ -284,9 +284,10 @@ def test_any_one_sensor_may_be_missing_where_nobody_learnt(tmp_path):
 
 
 def test_a_row_told_its_region_has_the_reference_s_count():
-    system = location.located("glavitu_2024")
-    assert systems.card(system)["parameters"] == 10_029_764
-    assert len(system.mean) == len(system.std) == len(system.inputs)
+    system = systems.find("glavitu_2024_region")
+    assert systems.card(system)["parameters"] == system.reference_parameters == 10_029_764
+    assert len(system.mean) == len(system.std) == len(system.inputs) == 20
+    assert system.inputs[-12:] == features.REGIONS and not any(systems.shows_ground(system)[-14:])
 
 
 def test_codes_are_what_the_paper_says():
@@ -308,15 +309,80 @@ def test_a_row_reads_where_it_looks_from_its_scene():
     assert not any(systems.shows_ground(system)[-4:]), "a place is always there, seen or not"
 
 
+def test_a_place_is_in_no_region_until_it_is_said():
+    heights = xr_zeros(GRID, dtype="float32") + 2000
+    heights[3, 4] = np.nan
+    code = features.stack(xr.Dataset({"elevation": heights}), features.REGIONS)
+    assert code[:, 3, 4].isnull().all() and code.isnull().sum() == 12
+    assert code[:, 0, 0].values.tolist() == list(location.region(None))
+
+
 def test_layers_of_a_place_are_unseen_where_images_are():
-    features = scene(["red", "nir", "elevation"])
-    features[:2, 5, 5] = np.nan
-    features[0, 6, 6] = np.nan
-    placed_there = location.layers(features, location.region(2))
-    assert placed_there.feature.values.tolist()[3:] == [f"place_{k}" for k in range(12)]
-    assert placed_there.sel(feature="place_2").isnull().sum() == 1 and placed_there.dims == ("feature", "y", "x")
-    assert set(np.unique(placed_there[3:].values[:, 0, 0])) == {0, 1}
-    assert placed_there.dtype == np.float32 and placed_there.odc.geobox == GRID
+    drawn = scene(["red", "nir", "elevation", *features.REGIONS])
+    drawn[:2, 5, 5] = np.nan
+    drawn[0, 6, 6] = np.nan
+    there = location.layers(drawn, location.region(2))
+    assert there.feature.values.tolist() == drawn.feature.values.tolist()
+    assert there.sel(feature="region_2").isnull().sum() == 1 and there.dims == ("feature", "y", "x")
+    assert set(np.unique(there[3:].values[:, 0, 0])) == {0, 1} and there.attrs["region_code"][2] == 1
+    assert there.dtype == np.float32 and there.odc.geobox == GRID
+    assert there.equals(location.layers(drawn[:3], location.region(2)))
+
+
+class Offset(torch.nn.Module):
+    """Ice where red is half a unit above what rock has in the region: 0 in the first, 1 in the second, else 0.5."""
+
+    stride = 1
+
+    def __init__(self, channels, location):
+        super().__init__()
+        self.rock = torch.nn.Parameter(torch.tensor([0.0, 1.0, *[0.5] * 10]))
+
+    def forward(self, x):
+        over = 10 * (x[:, 2:3] - 0.5 - (x[:, -12:] * self.rock[:, None, None]).sum(1, keepdim=True))
+        return {"zones": torch.cat([torch.zeros_like(over), over], dim=1)}
+
+
+def test_a_shifted_place_finds_its_code_and_nothing_else_changes(tmp_path):
+    """Ground 0.1 darker than the second region's, in no training region: without a code its rock is half ice.
+
+    The bias optimisation by the row's name is surer of what it sees, and the map is right.
+    """
+    system = systems.find("glavitu_2024_region")
+    build = functools.partial(placed.region, network=Offset)
+    network = build(20)
+    safetensors.torch.save_file(network.state_dict(), path := tmp_path / "drawn.safetensors")
+    drawn = weights.Weights("drawn", system.name, str(path), weights.sha256(path), inputs=system.inputs, network=build)
+    features = scene(system.inputs)
+    truth = np.hypot(*(np.mgrid[:64, :64] - 32)) < 20
+    noise = np.random.default_rng(0).normal(0, 0.1, (64, 64))
+    red = 0.9 + truth + noise
+    features.loc[{"feature": "red"}] = red * systems_sensors._SPAN[2] + systems_sensors._LOW[2]
+    features.values[:, :8, :8] = np.nan
+    seen = features[0].notnull().values
+
+    def mapped(layers):
+        found = predict.zones(layers, "glavitu_2024_region", drawn, window=64, progress=False, clean=False)
+        chance = found.values[:, seen].clip(1e-7, 1)
+        ice = (found.sel(zone="glacier").values > 0.5)[seen]
+        both, either = (ice & truth[seen]).sum(), (ice | truth[seen]).sum()
+        return both / either, float(-(chance * np.log(chance)).sum(axis=0).mean())
+
+    untold = location.layers(features, location.region(None))
+    iou, entropy = mapped(untold)
+    assert iou < 0.8
+    settled = location.settled(features, weights=drawn, window=32, rate=0.05)
+    code = np.array(settled.attrs["region_code"])
+    assert code.sum() == pytest.approx(1) and code.argmax() == 1 and code[1] > 0.5
+    better, surer = mapped(settled)
+    assert better > 0.97 and surer < entropy / 2
+    little, less = mapped(location.settled(features, weights=drawn, window=32))  # at the paper's own rate
+    assert little >= iou and less < entropy
+    rest = list(system.inputs[:8])
+    assert settled.sel(feature=rest).equals(features.sel(feature=rest))
+    assert weights.sha256(path) == drawn.sha256  # the network is what it was
+    with pytest.raises(ValueError, match="no window of 32 pixels saw the ground"):
+        location.settled(features * np.nan, weights=drawn, window=32)
 
 
 class Read(torch.nn.Module):

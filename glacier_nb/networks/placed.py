@@ -52,10 +52,10 @@ def settle(
 ) -> torch.Tensor:
     """The code of an unseen place, (location,) and summing to one, with which the network is surest of what it sees.
 
-    network: ready to predict, its terms' zones are scores (batch, zone, y, x). windows: batches (batch, channel, y, x)
-    without the code. A free vector behind a softmax is led down the mean Shannon entropy of the zones by Adam at
-    `rate`, once through all windows an epoch, until the entropy has changed by less than `still` five times in a row.
-    The network itself stays as it is.
+    network: ready to predict, its terms' zones are scores (batch, zone, y, x). windows: batches (batch, channel, y, x),
+    tensors or arrays, without the code; NaN in all channels is unseen. A free vector behind a softmax is led down the
+    mean Shannon entropy of the zones by Adam at `rate`, once through all windows an epoch, until the entropy has
+    changed by less than `still` five times in a row. The network itself stays as it is.
 
     >>> class Sure(nn.Module):  # certain where the second number of the code is large
     ...     def forward(self, x):
@@ -64,14 +64,17 @@ def settle(
     >>> bool(code[1] > 0.9)
     True
     """
-    free = torch.zeros(location, requires_grad=True)
+    device = next((tensor.device for tensor in network.parameters()), None)
+    free = torch.zeros(location, requires_grad=True, device=device)
     optimiser, before, calm = torch.optim.Adam([free], rate), None, 0
     for _ in range(epochs):
         total = 0.0
         for window in windows:
+            window = torch.as_tensor(window, device=device)
+            seen, window = ~window.isnan().all(dim=1), window.nan_to_num()
             code = free.softmax(dim=0).to(window)[None, :, None, None].expand(len(window), -1, *window.shape[2:])
             log = network(torch.cat((window, code), dim=1))["zones"].log_softmax(dim=1)
-            entropy = -(log.exp() * log).sum(dim=1).mean()
+            entropy = -(log.exp() * log).sum(dim=1)[seen].mean()
             (free.grad,) = torch.autograd.grad(entropy, [free])
             optimiser.step()
             total += entropy.item() / len(windows)
@@ -79,4 +82,4 @@ def settle(
         before = total
         if calm == 5:
             break
-    return free.detach().softmax(dim=0)
+    return free.detach().softmax(dim=0).cpu()
