@@ -39,6 +39,10 @@ NEAR = 1e-3
 """Metres up to which two vertices are the same."""
 
 
+CLOCKS = ("seconds",)
+"""Columns that hold how long something took: never twice the same."""
+
+
 def write(
     notebooks: Sequence[str], parameters: Mapping, folder: str | os.PathLike, light: bool = False
 ) -> pathlib.Path:
@@ -111,7 +115,7 @@ def differences(first: str | os.PathLike, second: str | os.PathLike) -> pd.DataF
     """Tables (.parquet, .csv) and rasters (.tif) of two folders compared: columns file, same (bool), why (str).
 
     Numbers are the same within `TOLERANCE` (relative), vertices within `NEAR` (metres), all else exactly. Frozen items
-    (items.parquet) went in and are left out: a column's place among many is chance there.
+    (items.parquet) went in and are left out: a column's place among many is chance there. So are CLOCKS.
     Raises FileNotFoundError where `first` holds neither table nor raster.
     """
     first, second = pathlib.Path(first), pathlib.Path(second)
@@ -242,7 +246,7 @@ def _unlike(first: pathlib.Path, second: pathlib.Path) -> str:
     one, other = (READERS[first.suffix](path) for path in (first, second))
     if list(one.columns) != list(other.columns) or len(one) != len(other):
         return f"{len(one)} rows of {', '.join(one.columns)} are now {len(other)} of {', '.join(other.columns)}"
-    for name in one.columns:
+    for name in one.columns.difference(CLOCKS, sort=False):
         a, b = one[name], other[name]
         if isinstance(a, gpd.GeoSeries):
             same = bool(a.geom_equals_exact(b, NEAR).all())

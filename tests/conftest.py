@@ -5,6 +5,7 @@ import os
 import pathlib
 import re
 import secrets
+import subprocess
 import sys
 
 import daemon
@@ -46,6 +47,21 @@ c.ClusterConfig.worker_memory = "2 G"
 def root() -> pathlib.Path:
     """The repository."""
     return ROOT
+
+
+@pytest.fixture(scope="session")
+def newcomer(tmp_path_factory) -> dict[str, str]:
+    """Environment of somebody who has nothing yet: an empty cache, no paths of ours. Skips without packages for pip."""
+    ours = ("PYTHONPATH", "VIRTUAL_ENV", "PIP_CACHE_DIR", "http_proxy", "https_proxy")  # the last two: of this file
+    plain = {name: value for name, value in os.environ.items() if name not in ours and "GLACIER_NB" not in name}
+    plain["XDG_CACHE_HOME"] = str(tmp_path_factory.mktemp("cache"))
+    small = (ROOT / "requirements.lock").read_text().split()[0]
+    command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--retries", "0", "--timeout", "20"]
+    folder = tmp_path_factory.mktemp("packages")
+    asked = subprocess.run([*command, "--dest", folder, small], env=plain, capture_output=True, text=True)
+    if asked.returncode:
+        pytest.skip(f"pip reaches no packages here: {asked.stderr.strip().splitlines()[-1]}")
+    return plain
 
 
 @pytest.fixture(scope="session")

@@ -1,7 +1,6 @@
 """The newcomer's path, timed: a clean clone, `make demo`, and the first plot drawn in a browser."""
 
 import json
-import os
 import pathlib
 import subprocess
 import sys
@@ -11,21 +10,6 @@ import pytest
 from mouse import DRAWN
 
 pytestmark = [pytest.mark.slow, pytest.mark.browser]
-
-
-@pytest.fixture(scope="module")
-def environment(root, tmp_path_factory) -> dict[str, str]:
-    """That of somebody who has nothing yet: an empty cache, no paths of ours. Skips where pip reaches no packages."""
-    ours = ("PYTHONPATH", "VIRTUAL_ENV", "PIP_CACHE_DIR", "http_proxy", "https_proxy")  # the last two: conftest's
-    plain = {name: value for name, value in os.environ.items() if name not in ours and "GLACIER_NB" not in name}
-    plain["XDG_CACHE_HOME"] = str(tmp_path_factory.mktemp("cache"))
-    small = (root / "requirements.lock").read_text().split()[0]
-    command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--retries", "0", "--timeout", "20"]
-    folder = tmp_path_factory.mktemp("packages")
-    asked = subprocess.run([*command, "--dest", folder, small], env=plain, capture_output=True, text=True)
-    if asked.returncode:
-        pytest.skip(f"pip reaches no packages here: {asked.stderr.strip().splitlines()[-1]}")
-    return plain
 
 
 def made(clone: pathlib.Path, environment: dict[str, str]) -> tuple[float, float]:
@@ -39,17 +23,17 @@ def made(clone: pathlib.Path, environment: dict[str, str]) -> tuple[float, float
     return took, json.loads((clone / "out" / "demo" / "summary.json").read_text())["seconds"]["total"]
 
 
-def test_from_a_clean_clone_to_an_open_plot(root, tmp_path, environment, opened, capsys):
+def test_from_a_clean_clone_to_an_open_plot(root, tmp_path, newcomer, opened, capsys):
     start = time.monotonic()
     clone = tmp_path / "glacier_nb"
     subprocess.run(["git", "clone", "--quiet", root, clone], check=True)
-    first, first_demo = made(clone, environment)
+    first, first_demo = made(clone, newcomer)
     tab = opened(clone / "out" / "demo" / "index.html")
     tab.locator("a.card").first.click()  # as a reader does
     tab.wait_for_function("() => typeof Bokeh != 'undefined' && [...Bokeh.index].length > 0")
     tab.wait_for_function(f"() => Math.max(...({DRAWN})()) > 20")  # colours: a picture, not an empty frame
     shown = time.monotonic() - start
-    second, second_demo = made(clone, environment)
+    second, second_demo = made(clone, newcomer)
     with capsys.disabled():
         print(f"\nclone to plot {shown:.0f} s; make demo {first:.0f} s, of it the demo {first_demo:.0f} s;", end=" ")
         print(f"again {second:.0f} s, of it the demo {second_demo:.0f} s")

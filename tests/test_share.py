@@ -1,8 +1,10 @@
 """A shared folder is run again by another process, without provider and network, to the same numbers."""
 
+import importlib.metadata
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import venv
@@ -10,8 +12,9 @@ import venv
 import nbformat
 import pandas as pd
 import pytest
+from packaging.utils import canonicalize_name
 
-from glacier_nb import demo, share
+from glacier_nb import batch, demo, share
 
 PARAMETERS = """\
 region: str = "demo"  # where
@@ -107,8 +110,8 @@ def test_a_changed_number_is_named(shared, tmp_path):
     table = pd.read_parquet(shared / "products" / "light" / "green.parquet")
     for name, factor in (("one", 1.0), ("near", 1 + 1e-9), ("far", 1 + 1e-3)):
         (tmp_path / name).mkdir()
-        table.assign(green=table.green * factor).to_parquet(tmp_path / name / "green.parquet")
-    assert share.differences(tmp_path / "one", tmp_path / "near").same.all()
+        table.assign(green=table.green * factor, seconds=float(len(name))).to_parquet(tmp_path / name / "green.parquet")
+    assert share.differences(tmp_path / "one", tmp_path / "near").same.all()  # whatever time it took
     found = share.differences(tmp_path / "one", tmp_path / "far")
     assert found.why.tolist() == ["column green"] and not found.same.any()
     (tmp_path / "far" / "green.parquet").unlink()
@@ -131,11 +134,31 @@ def test_bad_input_leaves_nothing(light, tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("notebook", ["03_area_change", "04_calving_fronts", "05_elevation_change", "08_rock_glaciers"])
+def test_the_one_command_makes_an_environment_of_its_own(shared, newcomer, tmp_path):
+    """By pip, of lock.txt alone: that names all that the folder's code needs, and in versions that fit each other."""
+    sent = shutil.copytree(shared, tmp_path / "sent", ignore=shutil.ignore_patterns("again"))
+    done = subprocess.run([sys.executable, "rerun.py"], cwd=sent, env=newcomer, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    (site,) = (sent / ".venv").glob("lib/python*/site-packages")
+    locked = dict(line.split("==") for line in (sent / "lock.txt").read_text().split())
+    found = {one.name: one.version.partition("+")[0] for one in importlib.metadata.distributions(path=[str(site)])}
+    assert {canonicalize_name(name) for name in locked} | {"pip", "setuptools"} >= {
+        canonicalize_name(name) for name in found
+    }
+    assert not [name for name in found if "glacier" in name], "installed, where the folder brings its own"
+    first, again = (pd.read_parquet(sent / one / "light" / "green.parquet") for one in ("products", "again"))
+    pd.testing.assert_frame_equal(first, again, check_exact=True)
+
+
+BRIEFLY = {"05_elevation_change": {}, "06_train_a_system": {"steps": 8}, "07_compare_systems": {"steps": 4}}
+"""Parameters of those that take other ones than years, or that would learn for long."""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("notebook", sorted(path.stem for path in batch.NOTEBOOKS.glob("*.ipynb")))
 def test_a_shared_notebook_in_an_environment_of_its_own(notebook, region, tmp_path):
     """A notebook of the suite, rerun by the folder's own code: glacier_nb itself is not installed there."""
-    years = {} if notebook.startswith("05") else {"years": [2017, 2025]}
-    folder = share.write([notebook], years, tmp_path / "run")
+    folder = share.write([notebook], BRIEFLY.get(notebook, {"years": [2017, 2025]}), tmp_path / "run")
     venv.create(tmp_path / "venv", symlinks=True)
     (site,) = (tmp_path / "venv").glob("lib/python*/site-packages")
     here = pd.__path__[0].rpartition("/")[0]
@@ -145,4 +168,4 @@ def test_a_shared_notebook_in_an_environment_of_its_own(notebook, region, tmp_pa
     kept = folder.rename(tmp_path / "sent")
     done = alone(tmp_path / "venv" / "bin" / "python", kept, tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert ".parquet" in done.stdout and "False" not in done.stdout
+    assert re.search(r"\.(parquet|csv|tif) +True", done.stdout) and "False" not in done.stdout
