@@ -308,3 +308,7 @@ def test_the_site_builds_without_a_warning_and_without_a_network(tmp_path):
     done = subprocess.run(command, capture_output=True, text=True, env=os.environ | blocked)
     assert done.returncode == 0, done.stderr[-3000:]
     assert {"index.html", "glossary.html", "reference"} <= {p.name for p in tmp_path.iterdir()}
+    for book in sorted((ROOT / "notebooks").glob("*.ipynb")):  # its picture and its link, before any of its code
+        top = (tmp_path / "notebooks" / f"{book.stem}.html").read_text().partition('class="cell ')[0]
+        (picture,) = re.findall(rf'<img [^>]*src="(\.\./_images/{book.stem}\.webp)"', top)
+        assert (tmp_path / "notebooks" / picture).exists() and f"urlpath=lab/tree/notebooks/{book.name}" in top
