@@ -18,6 +18,7 @@ import tempfile
 from collections.abc import Iterator
 
 import distributed.system
+from nbclient.exceptions import DeadKernelError
 
 from glacier_nb import batch, cluster, demo
 
@@ -48,8 +49,11 @@ def main() -> None:
         for name in given.notebooks:
             out = pathlib.Path(folder) / name
             with batch.peak_memory() as memory:
-                ran = batch.notebook(name, {"out": str(out)}, out, progress=False)
-            numbers = {key: ran[key] for key in ("seconds", "first_map_seconds") if ran[key]}
+                try:
+                    ran = batch.notebook(name, {"out": str(out)}, out, progress=False)
+                except DeadKernelError:
+                    ran = {"ended": "for want of memory"}
+            numbers = {key: ran[key] for key in ("ended", "seconds", "first_map_seconds") if ran.get(key)}
             found["notebooks"][name] = numbers | {"peak_memory_mb": round(memory["mb"])}
             print(name, found["notebooks"][name], file=sys.stderr)
     print(json.dumps(found) if given.json else "\n".join(f"{key}: {value}" for key, value in found.items()))
