@@ -118,13 +118,14 @@ def told(found: gpd.GeoDataFrame, name: str = "outline") -> list[str]:
     >>> told(apply(square, square.buffer(-1).to_frame("geometry").assign(**one), "A. Reader", "a lake"))
     ['1 of 1 outlines corrected by hand by A. Reader: a lake.']
     >>> told(apply(square, square, "A. Reader", "a lake")), told(square)
-    (['Corrected by hand: no outline, the edited file holds none that differs.'], [])
+    (['Corrected by hand: no outline, the edited file holds none of 2020-08-01 that differs.'], [])
     """
     if "edited" not in found:
         return []
     some = found[found["edited"].astype(bool)]
     if some.empty:
-        return [f"Corrected by hand: no {name}, the edited file holds none that differs."]
+        when = " to ".join(sorted({days(found["time"]).min(), days(found["time"]).max()}))
+        return [f"Corrected by hand: no {name}, the edited file holds none of {when} that differs."]
     why = "; ".join(dict.fromkeys(some["edited_by"] + ": " + some["edit_reason"]))
     return [f"{len(some)} of {len(found)} {name}s corrected by hand by {why}."]
 

@@ -1,6 +1,9 @@
 """Notebooks that the demo's tour leaves out, and other sensors, run small; their answers are near what is true."""
 
+import collections
 import json
+import pathlib
+import re
 
 import geopandas as gpd
 import nbformat
@@ -41,6 +44,14 @@ def page(ran, name):
     return found.read_text()
 
 
+TITLE = re.compile(r'"name":"Title","id":"[^"]*","attributes":{[^}]*?"text":("(?:[^"\\]|\\.)+")')
+
+
+def panels(path: pathlib.Path) -> collections.Counter:
+    """How often each title of a figure stands on a page."""
+    return collections.Counter(map(json.loads, TITLE.findall(path.read_text())))
+
+
 def test_another_sensor_maps_the_same_ice(ran):
     told = answer(ran, "02_map_outlines")
     assert told["scene"]["sensor"] == "landsat-c2-l2" and told["scene"]["lost"] == 0
@@ -58,6 +69,35 @@ def test_another_sensor_maps_the_same_ice(ran):
     assert "90 % of the members' spread" in told["areas"]["method"] and "disagree" in page(ran, "02_map_outlines")
     half = (told["answer"]["upper_m2"] - told["answer"]["lower_m2"]) / 2  # 90 %: 1.64 deviations; 2.58 hold 99 %
     assert abs(told["answer"]["area_m2"] - 100 * ice["truth"].sum()) < 2.58 / 1.64 * half
+
+
+def test_an_outline_corrected_by_hand_is_in_the_number_and_said(region, tmp_path):
+    true = demo.truth("outlines", 7)
+    true = true[true.time.dt.year == 2025]
+    drawn = true.loc[[true.area.idxmax()]]
+    drawn = drawn.assign(geometry=drawn.buffer(-50))
+    path = edits.write(drawn, tmp_path / "drawn.gpkg")
+    given = {"years": [2025], "edited": str(path), "edited_by": "A. Reader", "edit_reason": "shadow taken for ice"}
+    where = {"provider": demo.provider("demo", 7), "out": str(tmp_path)}
+    batch.notebook("02_map_outlines", given | where, tmp_path, progress=False)
+    found = gpd.read_parquet(tmp_path / "outlines.parquet")
+    mine, other = (found[found.system == name] for name in ("extent-demo", "ndsi"))
+    assert mine[mine.edited].rgi_id.tolist() == drawn.rgi_id.tolist() and not other.edited.any()
+    assert mine[mine.edited].geometry.iloc[0].symmetric_difference(drawn.geometry.iloc[0]).area < 1
+    told = json.loads((tmp_path / "manifest.json").read_text())
+    mapped = edits.undone(mine).area_m2.sum()
+    assert told["answer"]["area_m2"] == pytest.approx(mine.area_m2.sum(), rel=1e-3)
+    assert abs(mapped - mine.area_m2.sum()) > 10 * 1e-3 * mapped  # the model drew another
+    (edit,) = told["areas"]["edits"]
+    assert edit["rgi_id"] == drawn.rgi_id.iloc[0] and told["edited"] == "drawn.gpkg"
+    assert told["edited_by"] == edit["edited_by"] == "A. Reader"
+    said = f"1 of {len(mine)} outlines corrected by hand by A. Reader: shadow taken for ice."
+    ran = nbformat.read(tmp_path / "02_map_outlines.ipynb", 4)
+    assert said in ran.cells[-2].outputs[-1]["data"]["text/markdown"]
+    assert said in (tmp_path / "outlines.html").read_text()
+    assert not next(cell for cell in ran.cells if "hand.pen" in cell.source).outputs  # nobody is there to draw
+    shown = panels(tmp_path / "outlines.html")
+    assert shown == panels(tmp_path / "02_map_outlines.html") and shown.total() == 6
 
 
 def test_elevation_change_is_the_true_one(ran):
@@ -80,6 +120,9 @@ def test_fronts_drawn_or_mapped_otherwise_retreat_as_far(more, region, tmp_path)
     moved = terminus.positions(true, "box", box=box, upglacier=line.geometry.iloc[0].coords[0], pixel=10.0)
     true = moved.dropna(subset="position_m")["position_m"].iloc[-1]
     assert told["position_m"] == pytest.approx(true, abs=3 * told["uncertainty_m"]) and true < -100
+    shown = panels(tmp_path / "fronts.html")
+    assert shown == panels(tmp_path / "04_calving_fronts.html") and "Rate of front migration" in shown
+    assert "<caption>Rate between dates</caption>" in (tmp_path / "fronts.html").read_text()
 
 
 def test_what_area_change_is_asked_to_assume_is_in_its_numbers_and_said(region, tmp_path):
@@ -111,6 +154,8 @@ def test_what_area_change_is_asked_to_assume_is_in_its_numbers_and_said(region, 
     common = shapely.intersection_all(seen.to_numpy())
     for time, ice in zip(levels.index, (one, two), strict=True):
         assert levels[time] == pytest.approx(ice.intersection(common).area, rel=0.01), time
+    shown = panels(tmp_path / "change.html")
+    assert shown == panels(tmp_path / "03_area_change.html") and {"How many", "Area over time"} <= set(shown)
     told = nbformat.read(tmp_path / "03_area_change.ipynb", 4).cells[-2].outputs[-1]["data"]["text/markdown"]
     assert all(
         word in told
