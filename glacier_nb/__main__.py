@@ -4,6 +4,7 @@ import argparse
 import json
 import pathlib
 import sys
+import textwrap
 
 from glacier_nb import __version__
 
@@ -117,7 +118,9 @@ def systems_command(arguments: argparse.Namespace) -> int:
         facts = {**cards[0], "size": f"{cost['weights_mb']} MB"}
         facts["memory"] = f"{cost['forward_mb']} MB beside the weights, for one window of {cost['side']} pixels"
         facts["speed"] = f"{cost['forward_s']} s for one window of {cost['side']} pixels on this machine"
-        print("\n".join(f"{key:>22}  {value}" for key, value in facts.items()))
+        for key, value in facts.items():
+            text = ", ".join(value) if isinstance(value, list) else str(value)
+            print(textwrap.fill(f"{key:>22}  {text}".rstrip(), 110, subsequent_indent=" " * 24, break_on_hyphens=False))
     else:
         print(
             "\n".join(

@@ -151,6 +151,8 @@ def card(system: System) -> dict:
         "task": system.task,
         "citation": system.citation,
         "inputs": list(system.inputs),
+        "reads": list(system.reads),
+        "summers": system.summers,
         "outputs": list(system.zones) or ["front"],
         "parameters": networks.parameters(outline(system)),
         "reference_parameters": system.reference_parameters,
