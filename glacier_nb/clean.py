@@ -61,7 +61,10 @@ def layer(layers: xr.DataArray | None, name: str, step: str) -> np.ndarray:
     """The feature `name` (y, x) as float64; LookupError where `step` asks for one that is not there."""
     there = [] if layers is None else [str(known) for known in layers.feature.values]
     if name not in there:
-        raise LookupError(f"{step} needs the layer {name!r}, given {there or 'none'}: add it to features.stack(...)")
+        raise LookupError(
+            f"{step} needs the layer {name!r}, given {there or 'none'}: add it to features.stack(...), or,"
+            " where it is a member's own map (System.opinions), let predict.zones do the cleaning, without out="
+        )
     return layers.sel(feature=name).values.astype(float)
 
 
