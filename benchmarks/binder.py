@@ -39,7 +39,7 @@ def lab(folder: str) -> Iterator[bool]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("notebooks", nargs="*", default=list(batch.TOUR), help="names; default: the demo's five")
+    parser.add_argument("notebooks", nargs="*", default=list(batch.TOUR), help="names; default: the tour's first five")
     parser.add_argument("--json", action="store_true", help="one JSON object")
     given = parser.parse_args()
     demo.folder(7)  # an image has it

@@ -77,6 +77,9 @@ def run_command(arguments: argparse.Namespace) -> int:
     out = arguments.out / place.name.lower().replace(" ", "_")
     for report in batch.tour(arguments.notebook or batch.TOUR, parameters, out):
         print(report.get("nothing") or f"{report['notebook']}: {report['seconds']:.0f} s, {out / report['notebook']}")
+    if not arguments.notebook:
+        book = batch.find("05_elevation_change").name
+        print(f"on to the mass balance: {book} asks for two elevation models (papermill --help-notebook tells how)")
     return 0
 
 

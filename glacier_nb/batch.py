@@ -24,7 +24,7 @@ NOTEBOOKS = next(p for p in (HERE / "notebooks", HERE.parent / "notebooks") if p
 """Where the notebooks lie: inside an installed package, or beside it in the repository."""
 
 TOUR = ("00_start_here", "01_explore_region", "02_map_outlines", "03_area_change", "04_calving_fronts")
-"""The notebooks in reading order."""
+"""The notebooks that scenes of any place are enough for, in reading order."""
 
 KINDS = {"str": str, "int": int, "float": (int, float), "list": list, "bool": bool}
 

@@ -3,9 +3,12 @@
 import json
 import os
 import pathlib
+import re
 import subprocess
 import sys
 import time
+
+import nbformat
 
 from glacier_nb import batch, demo, pages, provenance
 
@@ -59,13 +62,14 @@ def pictures(out: pathlib.Path) -> list[pages.Entry]:
     for name in TOUR:
         number, title = name.split("_", 1)
         title = title.replace("_", " ").capitalize()
+        opening = nbformat.read(batch.find(name), as_version=4).cells[0].source
+        question = re.search(r"\*\*(.+?)\*\*", opening, re.S)[1].replace("\n", " ")
         books.append(pages.Entry(f"{number} {title}", f"{name}.html", "The notebook, run", group="Notebooks"))
         for html in sorted((out / name).glob("*.html")):
             picture = html.with_suffix(".png")
             if pages.chromium():
                 pages.picture(html, picture, (1200, 800))
-            text = html.stem.replace("_", " ").capitalize()
-            figures.append(pages.Entry(title, f"{name}/{html.name}", text, picture, group="Figures"))
+            figures.append(pages.Entry(title, f"{name}/{html.name}", question, picture, group="Figures"))
     return figures + books
 
 
@@ -77,7 +81,7 @@ def cover(out: pathlib.Path, entries: list[pages.Entry], facts: dict) -> pathlib
         "debris found": f"{100 * facts['debris_recall']:.0f} %",
         "debris found by NDSI": f"{100 * facts['ndsi_debris_recall']:.0f} %",
         "front error": f"{facts['front_error_px']:.2f} px",
-        "mass balance": f"{facts['elevation']['mass_balance_m_we_a']:+.2f} m w.e. a⁻¹".replace("-", "−"),
+        "mass balance (m w.e. a⁻¹)": f"{facts['elevation']['mass_balance_m_we_a']:+.2f}".replace("-", "−"),
         "all of it": f"{facts['seconds']['total']:.0f} s",
     }
     return pages.index(entries, out / "index.html", "The demo region, mapped", TEXT, numbers, facts)

@@ -52,6 +52,14 @@ def test_ndsi_stands_beside_it_and_misses_the_debris(summary, toured):
     assert set(outlines.system) == {"ndsi", summary["system"]}
 
 
+def test_the_index_asks_what_each_notebook_answers_and_tells_the_mass_balance(toured, summary):
+    text = (toured / "index.html").read_text()
+    assert text.count("<p>") >= 2 * len(tour.TOUR) and "two elevation models, in metres, cubic kilometres" in text
+    held = json.loads((toured / "05_elevation_change" / "manifest.json").read_text())["answer"]
+    assert summary["elevation"] == held and held["mass_balance_upper_m_we_a"] < 0
+    assert f"{held['mass_balance_m_we_a']:+.2f}".replace("-", "−") in text
+
+
 def test_every_notebook_left_products_and_their_making(toured):
     for name in tour.TOUR:
         left = {path.suffix for path in (toured / name).iterdir()}
