@@ -2,6 +2,7 @@
 
 import ast
 import importlib.metadata
+import os
 import pathlib
 import re
 import subprocess
@@ -15,6 +16,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 import glacier_nb
+from glacier_nb import batch
 
 CONDA_NAMES = {"pytorch-cpu": "torch", "jupyter_client": "jupyter-client", "jupyter_core": "jupyter-core"}
 CONDA_ONLY = {"python", "pip", "jupyterlab"}  # the interpreter, and the page that Binder opens
@@ -51,7 +53,21 @@ def test_binder_is_understood(root, tmp_path):
     said = done.stdout + done.stderr
     assert done.returncode == 0, said
     assert "binder/environment.yml" in said and "postBuild" in said
-    assert "3.11" in said
+    assert "3.11" in said and 'R2D_ENTRYPOINT="${REPO_DIR}/binder/start"' in said
+
+
+def test_a_kernel_on_binder_gives_memory_back_as_our_own_runs_do(root, monkeypatch):
+    """The entry point sets what `batch.lean` sets, and runs what it is given; what is set already stands."""
+    names = ("MALLOC_ARENA_MAX", "MALLOC_TRIM_THRESHOLD_")
+    for name in names:
+        monkeypatch.delenv(name, raising=False)
+    command, found = [root / "binder" / "start", sys.executable, "-c", "import os; print(dict(os.environ))"], []
+    for given in ({}, {"MALLOC_ARENA_MAX": "4"}):
+        done = subprocess.run(command, env=os.environ | given, capture_output=True, text=True, check=True)
+        found.append({name: ast.literal_eval(done.stdout)[name] for name in names})
+    batch.lean()
+    assert found[0] == {name: os.environ.pop(name) for name in names}
+    assert found[1] == found[0] | {"MALLOC_ARENA_MAX": "4"}
 
 
 def test_lock_holds_every_dependency_in_range(root, project):
