@@ -24,11 +24,13 @@ DRAW = "Draw: hold to begin a new line, click to go on, hold to end it."
 """What the two tools of a pen take: Bokeh's, which know a press (0.3 s) from a click."""
 ROOM = 0.1
 """Share of the greater side about lines without a scene, so that they can be drawn outwards."""
+ABOUT = 1.0
+"""The same over a scene: the ground that a front could have stood on, at the scene's own resolution."""
 LETTER = 6
 """Width of one below the map, pixels."""
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, repr=False)
 class Pen:
     """A map to draw on, and what was drawn on it."""
 
@@ -117,15 +119,14 @@ def pen(
         source=lines, vertex_style={"color": maps.LOSS, "size": 8, "line_color": maps.PAPER}, shared=True, tooltip=EDIT
     )
     hv.streams.PolyDraw(source=lines, show_vertices=False, empty_value="", tooltip=DRAW)
-    if scene is not None:
-        small, bands, name = layers.shown(scene, None)
-        edges = maps.bounds(small)
+    left, bottom, right, top = drawn.total_bounds
+    room = max(right - left, top - bottom) * (ROOM if scene is None else ABOUT)
+    edges, below = (left - room, bottom - room, right + room, top + room), None
+    near = scene.sel(x=slice(edges[0], edges[2]), y=slice(edges[3], edges[1])) if scene is not None else None
+    if near is not None and near.sizes["x"] > 1 and near.sizes["y"] > 1:
+        small, bands, name = layers.shown(near, None)
+        edges, title = maps.bounds(small), layers.told(scene, name)
         below = maps.picture(maps.tones(small, bands, maps.limits(small, bands)), edges)
-        title = layers.told(scene, name)
-    else:
-        left, bottom, right, top = drawn.total_bounds
-        room = ROOM * max(right - left, top - bottom)
-        edges, below = (left - room, bottom - room, right + room, top + room), None
     view = lines if below is None else below * lines
     return Pen(maps.frame(view, crs, edges, title, width), edit, drawn, tolerance)
 

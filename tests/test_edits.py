@@ -222,6 +222,16 @@ def test_a_pen_shows_a_scene_of_its_own_date_alone():
     assert "without the scene" in title and last["scene"].attrs["time"][:10] in title
 
 
+def test_a_pen_shows_the_ground_about_its_lines():
+    """A front on a scene far larger than itself is drawn on what lies within its own length of it."""
+    date = landscape(0)
+    line = shapely.LineString([(513_000, 8_599_000), (513_000, 8_599_200)])
+    pen = hand.pen(date["outlines"].iloc[[0]].assign(geometry=[line]), date["scene"])
+    shown = hv.Store.lookup_options("bokeh", pen.view, "plot").kwargs
+    assert shown["xlim"] == pytest.approx((512_800, 513_200), abs=10)  # a pixel
+    assert shown["ylim"] == pytest.approx((8_598_800, 8_599_400), abs=10)
+
+
 def test_a_pen_is_for_somebody_at_the_notebook():
     """A front end tells with every cell whether one sits there; papermill's says that nobody does."""
     assert not hand.attended()  # no notebook at all
