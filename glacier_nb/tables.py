@@ -157,10 +157,13 @@ LEADS = {
 def spoken(frame: pd.DataFrame) -> str:
     """The number that `frame` is about as a sentence, for who cannot see its figure; empty without any number.
 
-    A column of LEADS, else its first of numbers: of the region's last row, else from the least to the most of all rows.
+    A column of LEADS, else its first of numbers: of the region at its last date, by each system; else from the least
+    to the most of all rows.
 
     >>> spoken(pd.DataFrame({"rgi_id": ["a", "region"], "area_m2": [2e6, 3e6], "lower_m2": 2e6, "upper_m2": 4e6}))
     'Region: area 3.000 km² (2.000 to 4.000).'
+    >>> spoken(pd.DataFrame({"rgi_id": "region", "system": ["a", "ndsi"], "change_percent": [-9.0, 2.0]}))
+    'Region: change −9.0 % by a, +2.0 % by ndsi.'
     >>> spoken(pd.DataFrame({"step": [0, 10], "loss": [0.9, 0.25]})), spoken(pd.DataFrame({"item": ["a"]}))
     ('Loss 0.25 to 0.9 in 2 rows.', '')
     """
@@ -173,11 +176,14 @@ def spoken(frame: pd.DataFrame) -> str:
     words, unit = words[:1].lower() + words[1:], f" {unit}" if unit else ""
     region = frame[frame["rgi_id"] == "region"].dropna(subset=[name]) if "rgi_id" in frame else frame[:0]
     if len(region):
-        last = region.iloc[-1]
-        date = f", {cell(last['time'], COLUMNS['time'])}" if "time" in frame else ""
-        ends = [cell(last[end], about) for end in LEADS.get(name, ()) if end in frame]
-        interval = f" ({' to '.join(ends)})" if len(ends) == 2 else ""
-        return f"Region{date}: {words} {cell(last[name], about)}{unit}{interval}."
+        date = f", {cell(region['time'].max(), COLUMNS['time'])}" if "time" in frame else ""
+        told = []
+        for _, row in (region[region["time"] == region["time"].max()] if date else region).iterrows():
+            ends = [cell(row[end], about) for end in LEADS.get(name, ()) if end in frame]
+            interval = f" ({' to '.join(ends)})" if len(ends) == 2 else ""
+            by = f" by {row['system']}" if "system" in frame else ""
+            told.append(f"{cell(row[name], about)}{unit}{interval}{by}")
+        return f"Region{date}: {words} {', '.join(dict.fromkeys(told))}."
     least, most = (cell(float(end), about) for end in (frame[name].min(), frame[name].max()))
     spread = least if least == most else f"{least} to {most}"
     return f"{words[:1].upper()}{words[1:]} {spread}{unit} in {len(frame)} row{'s' * (len(frame) > 1)}."
