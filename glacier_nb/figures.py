@@ -75,7 +75,8 @@ def described(section: Section, model: Model) -> str:
     """
     first = next(iter(section.table.values())) if isinstance(section.table, Mapping) else section.table
     numbers = "" if first is None else tables.spoken(first)
-    return " ".join(filter(None, ["; ".join(titles(model)) + "." if titles(model) else "", numbers])) or section.caption
+    names = "; ".join(dict.fromkeys(titles(model)))  # the two scenes of a swipe have one
+    return " ".join(filter(None, [names and f"{names}.", numbers])) or section.caption
 
 
 def figure(section: Section, model: Model, number: int) -> str:

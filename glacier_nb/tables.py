@@ -146,9 +146,13 @@ def cell(value, column: Column) -> str:
 LEADS = {
     "change_percent": (),
     "mass_balance_m_we_a": ("mass_balance_lower_m_we_a", "mass_balance_upper_m_we_a"),
+    "dh_dt_m_a": ("dh_dt_lower_m_a", "dh_dt_upper_m_a"),
+    "dh_m": (),
     "one_less_iou": (),
     "iou": (),
     "position_m": (),
+    "trend_m_a": ("trend_lower_m_a", "trend_upper_m_a"),
+    "clear_fraction": (),
     "area_m2": ("lower_m2", "upper_m2"),
 }
 """Columns that a table may be about, the first that it has, and the ends of their intervals."""
