@@ -25,7 +25,8 @@ MINUTE = 60.0
 @dataclasses.dataclass(frozen=True)
 class Learnt:
     """What `overfit` found: mean IoU over the zones (None: there are none), mean distance between drawn and found front
-    in pixels (None: there is none, inf: none found), steps and seconds taken by all starts, and how many there were.
+    in pixels (None: there is none, inf: none found), steps and seconds (see `measure`) taken by all starts, and how
+    many there were.
     """
 
     iou: float | None
@@ -99,11 +100,11 @@ def overfit(
     gives one result on one machine and thread count.
     """
     system = systems.find(system)
-    patches, begin, taken = drawn(system, side or smallest(system), seed=seed), time.perf_counter(), 0
+    patches, clock, taken = drawn(system, side or smallest(system), seed=seed), _clock(), 0
     for start in range(starts):
         iou, front, some = _overfit(system, patches, steps, rate, batch, seed + start)
         taken += some
-        found = Learnt(iou, front, taken, time.perf_counter() - begin, start + 1)
+        found = Learnt(iou, front, taken, clock(), start + 1)
         if found.passed:
             break
     return found
@@ -163,7 +164,8 @@ def measure(system: str | System, side: int | None = None, batch: int = 1, learn
     """Seconds and memory of a row's network: one forward pass, and one step of learning if asked.
 
     side: pixels (None: the recipe's patch, 256 without). forward_s, forward_mb: of a prediction; step_s, step_mb: of a
-    step with its backward pass, at two patches or more. mb: most bytes of tensors at a time, without weights, / 1e6.
+    step with its backward pass, at two patches or more. mb: most bytes of tensors at a time, without weights, / 1e6. s:
+    on the clock, or of the processor where that is less: what others do on the machine meanwhile does not count.
     """
     system = systems.find(system)
     side = side or system.window or (system.recipe.patch if system.recipe else 256)
@@ -183,10 +185,17 @@ def measure(system: str | System, side: int | None = None, batch: int = 1, learn
 
     for name, call in (("forward", forward), ("step", step)) if learn and system.loss else (("forward", forward),):
         facts[f"{name}_mb"] = round(_most(call) / 1e6, 2)
-        start = time.perf_counter()
+        clock = _clock()
         call()
-        facts[f"{name}_s"] = round(time.perf_counter() - start, 3)
+        facts[f"{name}_s"] = round(clock(), 3)
     return facts
+
+
+def _clock() -> Callable[[], float]:
+    """Tells the seconds since now, as `measure` counts them."""
+    clocks = time.perf_counter, time.process_time
+    start = [clock() for clock in clocks]
+    return lambda: min(clock() - then for clock, then in zip(clocks, start, strict=True))
 
 
 class _Most(TorchDispatchMode):

@@ -1,6 +1,7 @@
 """Every trainable row learns eight small patches by heart with its own network and loss."""
 
 import dataclasses
+import time
 
 import numpy as np
 import pytest
@@ -80,6 +81,17 @@ def test_a_dead_start_is_left_as_soon_as_it_dies():
     found = trials.overfit("mohajerani2019", steps=300)
     assert found.passed and found.starts > 1
     assert found.steps < 300  # a start that is not left takes as many alone
+
+
+def test_seconds_are_those_that_the_work_took():
+    """Waiting, as for a core that others have, is no work; work is, on whichever clock."""
+    clock = trials._clock()
+    time.sleep(0.2)
+    assert clock() < 0.2
+    clock, busy = trials._clock(), time.process_time()
+    while time.process_time() - busy < 0.05:
+        pass
+    assert clock() > 0.04  # two clocks that tick apart
 
 
 def test_the_table_tells_what_learning_took(monkeypatch):
