@@ -156,9 +156,10 @@ ROWS = (
             epochs=300,
             optimiser=functools.partial(AdamW, lr=1e-3),
             schedule=functools.partial(exponential, epochs=300, factor=0.99),
-            symmetries=TURNED,
+            augment=((augment.mirrored, 0.5, {"axes": ("y", "x")}), (augment.turned, 0.5, {})),
         ),
-        departs=f"deep labels are the nearest pixel's, not averages of zone numbers; {_UNAVAILABLE}{_EDGE}",
+        departs="deep labels are the nearest pixel's, not averages of zone numbers; which way cuts are flipped and turned"
+        f" was not read; {_UNAVAILABLE}{_EDGE}",
         reference_parameters=14_885_847,
         window=576,
         scores="mean distance error 438 m",

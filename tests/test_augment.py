@@ -81,8 +81,10 @@ def test_flips_and_turns_are_the_symmetries_of_the_square():
         assert drawn == numbers
 
 
-@pytest.mark.parametrize("name, flip, turn", [("caffe_zones", 0.3, 0.5), ("caffe_fronts", 0.65, 0.65)])
-def test_caffe_s_cuts_are_flipped_and_turned_as_often_as_published(name, flip, turn):
+@pytest.mark.parametrize(
+    "name, flip, turn", [("caffe_zones", 0.3, 0.5), ("caffe_fronts", 0.65, 0.65), ("amd_hooknet", 0.5, 0.5)]
+)
+def test_cuts_are_flipped_and_turned_as_often_as_published(name, flip, turn):
     """Counted by the picture they give: a flip and a half turn are the other flip."""
     recipe, parts, rng, n = systems.find(name).recipe, numbered(), np.random.default_rng(0), 4000
     steps = [step for step in recipe.augment if step[0] in (augment.mirrored, augment.turned)]
