@@ -158,8 +158,8 @@ ROWS = (
             schedule=functools.partial(exponential, epochs=300, factor=0.99),
             augment=((augment.mirrored, 0.5, {"axes": ("y", "x")}), (augment.turned, 0.5, {})),
         ),
-        departs="deep labels are the nearest pixel's, not averages of zone numbers; which way cuts are flipped and turned"
-        f" was not read; {_UNAVAILABLE}{_EDGE}",
+        departs="deep labels are the nearest pixel's, not averages of zone numbers; which way cuts are flipped and"
+        f" turned was not read; {_UNAVAILABLE}{_EDGE}",
         reference_parameters=14_885_847,
         window=576,
         scores="mean distance error 438 m",
