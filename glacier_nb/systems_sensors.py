@@ -58,6 +58,10 @@ _maslov2024 = functools.partial(
     std=_SPAN,
 )
 _REGIONS = (*(f"region_{number}" for number in range(11)), "region_unknown")
+_RADAR = (
+    *(f"{pol}_{orbit}_log" for pol in ("copol", "crosspol") for orbit in ("ascending", "descending")),
+    *("coherence_ascending", "coherence_descending"),
+)
 _READ = "layers read from the parameter counts of the released code"
 
 ROWS = (
@@ -98,6 +102,16 @@ ROWS = (
         " the paper takes one every 192 pixels with Gaussian weights",
         reference_parameters=10_024_516,
         scores="IoU 0.894, mean over regions",
+    ),
+    _maslov2024(
+        name="glavitu_2024_radar",
+        inputs=(*_OPTICAL, "elevation", "slope", *_RADAR),
+        network=functools.partial(glavitu.glavitu_2024, parts=(6, 2, 2, 2, 2)),
+        loss=(*_FOCAL, (losses.deep, 0.5, _DEEP)),
+        mean=(*_LOW, *(-6.0,) * 4, 0.0, 0.0),
+        std=(*_SPAN, 7.75761249, 21.63508564, 7.38859078, 21.9050037, 0.99999938, 0.99999963),
+        departs="as glavitu_2024; one network of all radar layers, where the paper compares sets of them",
+        reference_parameters=10_164_676,
     ),
     _maslov2024(
         name="glavitu_2024_coordinates",

@@ -57,10 +57,15 @@ STAND_INS: Mapping[str, Callable[[xr.Dataset], xr.DataArray]] = {
     "pan": lambda scene: (scene["green"] + scene["red"]) / 2,
     "cirrus": lambda scene: 0 * scene["green"],
     "lwir12": lambda scene: scene["lwir11"],
-    "coherence": lambda scene: np.exp(-np.abs(scene["dh_dt"])).assign_attrs(units="1"),
+    **dict.fromkeys(
+        ("coherence", "coherence_ascending", "coherence_descending"),
+        lambda scene: np.exp(-np.abs(scene["dh_dt"])).assign_attrs(units="1"),
+    ),
+    **dict.fromkeys(("copol_ascending", "copol_descending"), lambda scene: scene["vv"]),
+    **dict.fromkeys(("crosspol_ascending", "crosspol_descending"), lambda scene: scene["vh"]),
 }
 """What no image of the demo region holds, from what lies nearest to it: the next band, a clear sky, a surface that lost
-coherence where it lowered."""
+coherence where it lowered, the mean over all passes for those of one direction."""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -7,7 +7,7 @@ import golden
 import pytest
 import torch
 
-from glacier_nb import networks
+from glacier_nb import networks, systems
 from glacier_nb.networks import (
     chu2022,
     fcdensenet,
@@ -136,7 +136,8 @@ def test_glavitu_counts_of_other_inputs():
     """Variants whose counts the reference networks gave: no SAR, all sensors, a region code, a coordinate code."""
     with torch.device("meta"):
         assert networks.parameters(glavitu.glavitu_2023(8, parts=(6, 2))) == 10_007_876
-        assert networks.parameters(glavitu.glavitu_2024(14, parts=(6, 2, 2, 2, 2))) == 10_164_676
+        radar = systems.find("glavitu_2024_radar")
+        assert networks.parameters(radar.network(14)) == radar.reference_parameters == 10_164_676
         assert networks.parameters(glavitu.glavitu_2024(20, location=12)) == 10_029_764
         assert networks.parameters(glavitu.glavitu_2024(12, location=4)) == 10_029_252
 
