@@ -105,6 +105,16 @@ def test_elevation_change_is_the_true_one(ran):
     assert found["mass_balance_lower_m_we_a"] < found["mass_balance_m_we_a"] < found["mass_balance_upper_m_we_a"] < 0
 
 
+def test_elevation_change_between_common_dates(region, ran, tmp_path):
+    """Dates that no model was flown at, between two that were: the region's rate is that of the models."""
+    where = {"provider": demo.provider("demo", 7), "at": ["2018-06-01", "2022-06-01"], "out": str(tmp_path)}
+    batch.notebook("05_elevation_change", where, tmp_path, progress=False)
+    told, own = json.loads((tmp_path / "manifest.json").read_text()), answer(ran, "05_elevation_change")
+    assert told["dates"] == where["at"] and set(told["dates"]).isdisjoint(told["flown"])
+    assert told["flown"][0] < told["dates"][0] < told["dates"][1] < told["flown"][-1]
+    assert told["answer"]["dh_dt_m_a"] == pytest.approx(own["answer"]["dh_dt_m_a"], rel=0.1)
+
+
 @pytest.mark.parametrize("more", [{"drawn": "skeleton"}, {"system": "front-series"}], ids=["drawn", "series"])
 def test_fronts_drawn_or_mapped_otherwise_retreat_as_far(more, region, tmp_path):
     """On a map of fronts alone, up-glacier is where the system maps ice all the same; and of all dates at once."""
