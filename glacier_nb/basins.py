@@ -28,11 +28,14 @@ def split(outlines: gpd.GeoDataFrame, divides: gpd.GeoDataFrame, margins: np.nda
     inventory's glacier; `parts` gives it a row of its own. Columns rgi_id, then time, system, sensor and pixel_m (where
     `outlines` has them), geometry, area_m2, margin_m: the length of ice margin, which a divide is not (`margins`: the
     lines that count; default: all boundaries), parent_rgi_id: the inventory's glacier (that of `divides`, else rgi_id).
-    Ice in no basin is left out, attrs["outside_m2"]. Raises ValueError on degrees, LookupError without rgi_id.
+    Ice in no basin is left out, attrs["outside_m2"]. What was drawn by hand (column `edited`, see edits.apply) keeps
+    its shape and id, and is none of its neighbours'. Raises ValueError on degrees, LookupError without rgi_id.
     """
     if "rgi_id" not in divides:
         raise LookupError(f"divides lack rgi_id among {list(divides.columns)}: rename the column of glacier ids")
     metres(outlines)
+    if "edited" in outlines and outlines["edited"].any():
+        return _with_drawn(outlines, divides, margins)
     basins, shapes = valid(divides.to_crs(outlines.crs).geometry), valid(outlines.geometry)
     shapely.prepare(basins)
     i, j = shapely.STRtree(basins).query(shapes)
@@ -56,6 +59,31 @@ def split(outlines: gpd.GeoDataFrame, divides: gpd.GeoDataFrame, margins: np.nda
     frame["parent_rgi_id"] = divides.get("parent_rgi_id", divides.rgi_id).to_numpy()[j[first]]
     frame.attrs["outside_m2"] = max(float(shapely.area(shapes).sum() - shapely.area(pieces).sum()), 0.0)
     return frame
+
+
+def _with_drawn(outlines: gpd.GeoDataFrame, divides: gpd.GeoDataFrame, margins: np.ndarray | None) -> gpd.GeoDataFrame:
+    """`split` of outlines some of which were drawn by hand."""
+    by_hand = outlines["edited"].to_numpy(dtype=bool)
+    carried = [name for name in ("time", "system", "sensor", "pixel_m") if name in outlines]
+    drawn, rest = outlines[by_hand], outlines[~by_hand].drop(columns="edited")
+    key = [name for name in ("time", "system") if name in outlines]
+    for _, some in drawn.groupby(key or by_hand[by_hand]):
+        same = np.logical_and.reduce([np.full(len(rest), True), *(rest[name] == some[name].iloc[0] for name in key)])
+        rest.loc[same, rest.geometry.name] = rest.geometry[same].difference(some.union_all())
+    frame = split(rest, divides, None if margins is None else margins[~by_hand])
+    parents = divides.get("parent_rgi_id", divides.rgi_id).set_axis(divides.rgi_id)
+    drawn = drawn[~drawn.is_empty][["rgi_id", *carried]].set_geometry(
+        drawn.geometry[~drawn.is_empty].rename("geometry")
+    )
+    ground = scale(drawn)
+    drawn = drawn.assign(
+        area_m2=drawn.area / ground, margin_m=drawn.length / np.sqrt(ground),
+        parent_rgi_id=drawn["rgi_id"].map(parents[~parents.index.duplicated()]).fillna(drawn["rgi_id"]),
+    )  # fmt: skip
+    both = pd.concat([frame, drawn], ignore_index=True) if len(drawn) else frame
+    both = both.sort_values(["rgi_id", *carried], kind="stable", ignore_index=True)
+    both.attrs = dict(frame.attrs)
+    return both
 
 
 def parts(outlines: gpd.GeoDataFrame, min_area: float = LEAST) -> gpd.GeoDataFrame:

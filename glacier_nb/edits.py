@@ -69,7 +69,9 @@ def apply(
     found = _begun(model)
     if len(added):
         extra = gpd.GeoDataFrame(edited.iloc[added].reindex(columns=found.columns), geometry="geometry", crs=model.crs)
-        extra = extra.assign(model_geometry=gpd.GeoSeries([None] * len(added), extra.index, crs=model.crs))
+        extra = _of_its_day(extra, model).assign(
+            model_geometry=gpd.GeoSeries([None] * len(added), extra.index, crs=model.crs)
+        )
         found = gpd.GeoDataFrame(pd.concat([found, extra], ignore_index=True), crs=model.crs)
     rows = np.r_[at[moved], len(model) + np.arange(len(added))].astype(int)
     before = found.geometry.to_numpy()
@@ -174,6 +176,13 @@ def _stamp(who: str, why: str, when: str | datetime.datetime | None) -> dict[str
     return dict(
         zip(COLUMNS, (True, str(who).strip(), moment.isoformat(timespec="seconds"), str(why).strip()), strict=True)
     )
+
+
+def _of_its_day(extra: gpd.GeoDataFrame, model: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
+    """Rows added by hand with what `model` has of the scene of their day, if it has one: system, sensor, pixel_m."""
+    scene = model.assign(day=days(model["time"])).drop_duplicates("day").set_index("day")
+    names = [name for name in ("system", "sensor", "pixel_m") if name in model]
+    return extra.assign(**{name: days(extra["time"]).map(scene[name]) for name in names})
 
 
 def _begun(model: gpd.GeoDataFrame) -> gpd.GeoDataFrame:

@@ -64,6 +64,31 @@ def test_glaciers_are_added_and_taken_away():
     assert len(edits.undone(found)) == len(model)
 
 
+@pytest.mark.parametrize("divided", [False, True])
+def test_a_glacier_added_by_hand_is_one_of_its_map_and_counts(tmp_path, divided):
+    """As a file comes back from QGIS: id, date and shape alone."""
+    model = outlines().assign(sensor="sentinel-2-l2a")
+    other = model.assign(system="ndsi")
+    last = model["time"].max()
+    new = gpd.GeoDataFrame(
+        {"rgi_id": ["demo-3"], "time": [last]}, geometry=[shapely.box(512_100, 8_597_600, 512_300, 8_597_800)],
+        crs=model.crs,
+    )  # fmt: skip
+    path = edits.write(new, tmp_path / "edited.gpkg")
+    found = edits.corrected(pd.concat([other, model], ignore_index=True), path, WHO, WHY, model["system"].iloc[0])
+    mine = found[found["system"] == model["system"].iloc[0]]
+    (row,) = mine[mine["rgi_id"] == "demo-3"].itertuples()
+    assert (row.sensor, row.pixel_m, row.edited) == ("sentinel-2-l2a", model["pixel_m"].iloc[0], True)
+    divides = None
+    if divided:
+        basins = shapely.box(*model.total_bounds).buffer(500)
+        divides = gpd.GeoDataFrame({"rgi_id": ["demo-1"]}, geometry=[basins], crs=model.crs)
+    plain, table = (change.area(one, divides).set_index(["rgi_id", "time"]) for one in (model, mine))
+    before, after = (one.loc[("region", last)] for one in (plain, table))
+    assert after["area_m2"] - before["area_m2"] == pytest.approx(200 * 200, rel=1e-2)
+    assert after["upper_m2"] - after["area_m2"] > before["upper_m2"] - before["area_m2"]
+
+
 def test_a_changed_area_says_who_changed_it():
     model = outlines()
     found = edits.apply(model, smaller(model, 4), WHO, WHY, WHEN)
@@ -273,3 +298,21 @@ def test_a_file_corrects_the_dates_there_are_of_one_system_and_can_be_drawn_and_
     back = gpd.read_file(tmp_path / "out.gpkg")
     before = gpd.GeoSeries.from_wkt(back["model_geometry"], crs=back.crs)
     assert (before.symmetric_difference(back.geometry).area > 1).sum() == 1  # the model's line is there too
+
+
+def test_what_was_drawn_by_hand_keeps_its_shape_and_id_across_divides():
+    """A hand's outline that takes a strip of its neighbour: cut by no divide, and the neighbour's ice is less by it."""
+    model = outlines()
+    last = model[model["time"] == model["time"].max()]
+    one, two = last.geometry
+    strip = two.intersection(shapely.box(two.bounds[0] - 1, two.bounds[1], two.bounds[0] + 100, two.bounds[3]))
+    found = edits.apply(model, last.iloc[[0]].assign(geometry=[one.union(strip)]), WHO, WHY)
+    divides = last.assign(parent_rgi_id=["whole-1", "whole-2"])[["rgi_id", "parent_rgi_id", "geometry"]]
+    cut = vectorize.split(found[found["time"] == last["time"].iloc[0]], divides).set_index("rgi_id")
+    assert cut.geometry["demo-1"].equals(one.union(strip))
+    assert cut.area["demo-2"] == pytest.approx(two.area - strip.area) and strip.area > 1000
+    assert cut["parent_rgi_id"].tolist() == ["whole-1", "whole-2"]
+    assert cut["area_m2"].to_numpy() == pytest.approx(cut.area / vectorize.scale(cut))
+    plain = vectorize.split(last, divides).set_index("rgi_id")
+    assert cut["area_m2"].sum() == pytest.approx(plain["area_m2"].sum())
+    assert list(cut.columns) == list(plain.columns)
