@@ -3,6 +3,8 @@
 Without a source, plain or ours: `beside`, `hypsometry`, `thinned`, `zonal`.
 """
 
+from collections.abc import Sequence
+
 import exactextract
 import geopandas as gpd
 import numpy as np
@@ -30,16 +32,17 @@ BESIDE = ("area_km2", "perimeter_m", "zmin_m", "zmed_m", "zmean_m", "zmax_m", "s
 def attributes(
     outlines: gpd.GeoDataFrame,
     elevation: xr.DataArray,
-    debris: xr.DataArray | None = None,
+    debris: xr.DataArray | Sequence[xr.DataArray] | None = None,
     progress: bool = True,
     dem_source: str = "",
 ) -> gpd.GeoDataFrame:
     """`outlines` with the attributes of RGI 7.0 (doi:10.5067/f6jmovy5navz), recomputed; what they were is replaced.
 
     elevation: m, dims y, x, in a metric CRS, covering the outlines. debris: probability or share of debris cover on
-    any grid, or a map (zone, y, x), of which the zone "debris cover" is taken if it has one. dem_source: the DEM's
-    name (default: attrs["sensor"] of `elevation`). Columns, one value an outline: those of `measures`; zmin_m zmax_m
-    zmed_m zmean_m (pixels weigh by the share of them inside), slope_deg (mean), aspect_deg (of the mean unit vector,
+    any grid, or a map (zone, y, x), of which the zone "debris cover" is taken if it has one; or several with attrs
+    time, of which that of an outline's own day counts (NaN where there is none). dem_source: the DEM's name (default:
+    attrs["sensor"] of `elevation`). Columns, one value an outline: those of `measures`; zmin_m zmax_m zmed_m zmean_m
+    (pixels weigh by the share of them inside), slope_deg (mean), aspect_deg (of the mean unit vector,
     from north), aspect_sec (1 north to 8 north-west, 9 undefined), lmax_m (see `longest`), termlon, termlat (its
     lowest point), debris_share (0-1, only with `debris`), dem_source, dem_date (attrs["time"] of `elevation`), dem_seen
     (share of the area that the DEM holds). NaN where the DEM holds nothing. ValueError: degrees, or no CRS.
@@ -65,12 +68,27 @@ def attributes(
         dem_date=str(elevation.attrs.get("time", ""))[:10],
         dem_seen=(found["count"].to_numpy() * pixel / here.area.to_numpy()).clip(0, 1),
     )  # fmt: skip
-    if debris is not None and "zone" in debris.dims:
-        debris = debris.sel(zone="debris cover", drop=True) if "debris cover" in debris.zone else None
-    if debris is not None:
-        crs.metres(debris.odc.geobox)
-        out["debris_share"] = zonal(debris, outlines.to_crs(str(debris.odc.geobox.crs)), ["mean"])["mean"].to_numpy()
+    if isinstance(debris, xr.DataArray):
+        return _with_debris(out, debris, np.full(len(out), True))
+    for one in debris or ():
+        out = _with_debris(out, one, (pd.to_datetime(out["time"]).dt.floor("D") == _day(one)).to_numpy())
     return out
+
+
+def _day(layer: xr.DataArray) -> pd.Timestamp:
+    return pd.Timestamp(layer.attrs["time"]).floor("D")
+
+
+def _with_debris(outlines: gpd.GeoDataFrame, debris: xr.DataArray, rows: np.ndarray) -> gpd.GeoDataFrame:
+    """`outlines` with debris_share of some `rows` from a map or layer; as they are where it tells no debris."""
+    if "zone" in debris.dims:
+        if "debris cover" not in debris.zone:
+            return outlines
+        debris = debris.sel(zone="debris cover", drop=True)
+    crs.metres(debris.odc.geobox)
+    share = outlines.get("debris_share", pd.Series(np.nan, outlines.index)).to_numpy(dtype=float, copy=True)
+    share[rows] = zonal(debris, outlines[rows].to_crs(str(debris.odc.geobox.crs)), ["mean"])["mean"]
+    return outlines.assign(debris_share=share)
 
 
 def measures(outlines: gpd.GeoDataFrame) -> gpd.GeoDataFrame:

@@ -143,6 +143,20 @@ def test_date_and_source_of_each_outline_and_debris_from_a_map():
     assert "debris_share" not in bare and bare.dem_source == "mine"
 
 
+def test_debris_of_several_days_is_each_outlines_own():
+    """Rubble that grew from 501 510 to 502 010 m east between two dates; of a third nobody made a map."""
+    ground = plane(12.0, 180)
+    days = pd.to_datetime(["2017-08-21", "2020-08-30", "2024-08-28"]) + pd.Timedelta(hours=10)
+    edges = dict(zip(days[:2], (501_510, 502_010), strict=True))
+    maps = [
+        ((ground.x < edge) & (ground > 0)).odc.assign_crs(CRS).assign_attrs(time=str(day))
+        for day, edge in edges.items()
+    ]
+    dated = gpd.GeoDataFrame({"rgi_id": "a", "time": days[[2, 0, 1]]}, geometry=[BOX.geometry[0]] * 3, crs=CRS)
+    found = attributes.attributes(dated, ground, maps).debris_share
+    assert np.isnan(found[0]) and found[[1, 2]].tolist() == pytest.approx([0.25, 0.5], abs=0.01)  # a pixel is 0.01
+
+
 def test_attributes_beside_an_inventorys():
     ours = BOX.assign(area_km2=8.0, aspect_deg=355.0, dem_source="a")
     theirs = BOX.drop(columns="geometry").assign(area_km2=7.0, aspect_deg=5.0, dem_source="b", lmax_m=1)

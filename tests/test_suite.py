@@ -158,6 +158,7 @@ def test_what_area_change_is_asked_to_assume_is_in_its_numbers_and_said(region, 
     written = gpd.read_file(tmp_path / "outlines.gpkg").query("system == 'extent-demo'")
     assert (written.zmin_m <= written.zmed_m).all() and (written.zmed_m <= written.zmax_m).all()
     assert written.slope_deg.between(0, 90).all() and (written.dem_seen > 0.99).all()
+    assert written.debris_share.between(0, 1).all() and written.debris_share.max() > 0.05  # rubble covers the tongues
     assert (written.lmax_m > 0).all() and (written.dem_source == "cop-dem-glo-30").all()
     levels = pd.read_parquet(tmp_path / "hypsometry.parquet").groupby("time").area_m2.sum()
     seen = gpd.read_parquet(tmp_path / "seen.parquet").geometry
