@@ -101,7 +101,7 @@ def notebook(name: str, parameters: dict, out: pathlib.Path, progress: bool = Tr
             cwd=str(pathlib.Path.cwd()),
             progress_bar=progress,
             log_output=False,
-            extra_arguments=["--log-level=ERROR"],  # the kernel's own advice on transport is not the reader's concern
+            extra_arguments=["--log-level=CRITICAL"],  # advice on transport, and that its end interrupts it: not news
         )
     except PapermillExecutionError as error:
         kind = Nothing if error.ename == Nothing.__name__ else RuntimeError

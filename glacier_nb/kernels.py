@@ -91,7 +91,7 @@ def run(
             parameters=parameters,
             progress_bar=False,
             kernel_manager_class=Manager,
-            extra_arguments=["--log-level=ERROR"],
+            extra_arguments=["--log-level=CRITICAL"],
         )
     except Exception as raised:  # whatever it is, it is this run's alone
         error = raised
