@@ -66,7 +66,8 @@ def zones(
 ) -> hv.Overlay:
     """The likeliest of `zones` (zone, y, x; probability) in its colour; the mouse tells it and how sure the map is.
 
-    Args: `base` is a scene or maps.hillshade(elevation) on the same grid, whose light then shows through.
+    Args: `outlines` (geometry) in any CRS are drawn in white; `base` is a scene or maps.hillshade(elevation) on the
+    same grid, whose light then shows through.
     """
     small = maps.overview(zones).compute()
     names, edges = [str(name) for name in small["zone"].values], maps.bounds(small)
@@ -107,6 +108,7 @@ def before_after(
 ) -> hv.Layout:
     """Two scenes that pan and zoom together, in one stretch: left the earlier with its outlines, right the later.
 
+    Args: `scene_a` and `scene_b` (y, x; reflectance, clear) with their `outlines_a` and `outlines_b` (rgi_id, geometry).
     Over the later one lie both outlines and between them, shaded, what each glacier lost and gained where both dates
     were seen, which the mouse tells. ValueError where the scenes differ in CRS.
     """

@@ -56,6 +56,7 @@ def measured(
 ) -> gpd.GeoDataFrame:
     """Outlines `found` with the columns of `inventory`, whoever drew them: `edits.corrected` changes shapes alone.
 
+    Args: `maps`, `elevation` and `min_area` as in `inventory`.
     The interval of an outline by hand holds what the summers alone would give to it too. One that was taken away (its
     geometry is empty) stays in the last rows with its edit, an area of 0 and certain False: it is no rock glacier.
     """

@@ -22,9 +22,9 @@ def sheet(
 ) -> hv.Overlay:  # fmt: skip
     """Scenes of `cube` (small: `ranking.look`) in the order of `table` (`ranking.scenes`), a new row for each summer.
 
-    Args: `columns` at most in a row; of more than `most` scenes those with the best score are shown. One stretch for
-    all; clouds as they are, unseen ground hatched; the glaciers' edge in orange. The mouse tells item and reason. Scale
-    bar and north are of each scene alike.
+    Args: `outlines` (geometry) in any CRS; `columns` at most in a row; of more than `most` scenes those with the best
+    score are shown. One stretch for all; clouds as they are, unseen ground hatched; the glaciers' edge in orange. The
+    mouse tells item and reason. Scale bar and north are of each scene alike.
     """
     if len(table) > most:
         table = table.loc[table["score"].nlargest(most).index].sort_index()

@@ -27,8 +27,9 @@ def rate(
 ) -> hv.Overlay:
     """Elevation change rate (m a-1) of `elevation.difference` with the outlines of both dates; voids are hatched.
 
-    Args: `limit` is the rate at either end of the colours, whose middle is no change (default: what 98 % of the ice
-    stays within); ice and stable ground share them, so that what stable ground shows is error.
+    Args: `pair` is what that gives, `outlines_first` and `outlines_second` (geometry) in any CRS; `limit` is the rate
+    at either end of the colours, whose middle is no change (default: what 98 % of the ice stays within); ice and stable
+    ground share them, so that what stable ground shows is error.
     """
     years = abs((pd.Timestamp(pair.second) - pd.Timestamp(pair.first)).days) / 365.25
     few = maps.overview(pair[["dh", "elevation"]].assign(ice=pair.glacier >= 0), 640).compute()
