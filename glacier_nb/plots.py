@@ -108,7 +108,7 @@ def before_after(
 ) -> hv.Layout:
     """Two scenes that pan and zoom together, in one stretch: left the earlier with its outlines, right the later.
 
-    Args: `scene_a` and `scene_b` (y, x; reflectance, clear) with their `outlines_a` and `outlines_b` (rgi_id, geometry).
+    Args: `scene_a`, `scene_b` (y, x; reflectance, clear) with their `outlines_a`, `outlines_b` (rgi_id, geometry).
     Over the later one lie both outlines and between them, shaded, what each glacier lost and gained where both dates
     were seen, which the mouse tells. ValueError where the scenes differ in CRS.
     """
