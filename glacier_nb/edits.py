@@ -93,12 +93,13 @@ def corrected(
     """`found` (outlines or fronts of any dates) with what was changed in the file at `path`, which `write` made.
 
     Of several systems (column `system`) those of `system` alone; all have the columns of an edit then. Dates that
-    `found` has not are left alone. Errors as of `read` and `apply`.
+    `found` has not are left alone. edited_at is when the file was last saved. Errors as of `read` and `apply`.
     """
     mine = np.full(len(found), True) if system is None else (found["system"] == system).to_numpy()
     drawn = read(path, found[mine])
     drawn = drawn[days(drawn["time"]).isin(days(found.loc[mine, "time"]))]
-    ours = apply(found[mine], drawn, who, why)
+    saved = datetime.datetime.fromtimestamp(pathlib.Path(path).stat().st_mtime, datetime.UTC)
+    ours = apply(found[mine], drawn, who, why, saved)
     others = _begun(found[~mine])
     return gpd.GeoDataFrame(pd.concat([others, ours], ignore_index=True), crs=found.crs) if len(others) else ours
 

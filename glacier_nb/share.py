@@ -39,8 +39,8 @@ NEAR = 1e-3
 """Metres up to which two vertices are the same."""
 
 
-CLOCKS = ("seconds",)
-"""Columns that hold how long something took: never twice the same."""
+CLOCKS = ("seconds", "edited_at")
+"""Columns that hold how long something took, or when a file was saved: never twice the same, or lost with a copy."""
 
 
 def write(
@@ -186,7 +186,7 @@ def _copied(value, folder: pathlib.Path):
         shutil.copytree(path, folder / "inputs" / path.name, dirs_exist_ok=True)
     else:
         for one in path.parent.glob(f"{path.stem}.*"):  # a shapefile is several
-            shutil.copy(one, folder / "inputs")
+            shutil.copy2(one, folder / "inputs")  # with its date: when an edit was made
     return f"inputs/{path.name}"
 
 

@@ -1,6 +1,7 @@
 """An edit lies beside the model's line, with who, when and why, and every number that uses it says so."""
 
 import dataclasses
+import os
 import subprocess
 import sys
 
@@ -75,9 +76,11 @@ def test_a_glacier_added_by_hand_is_one_of_its_map_and_counts(tmp_path, divided)
         crs=model.crs,
     )  # fmt: skip
     path = edits.write(new, tmp_path / "edited.gpkg")
+    os.utime(path, (saved := pd.Timestamp("2026-01-05T10:00Z").timestamp(), saved))
     found = edits.corrected(pd.concat([other, model], ignore_index=True), path, WHO, WHY, model["system"].iloc[0])
     mine = found[found["system"] == model["system"].iloc[0]]
     (row,) = mine[mine["rgi_id"] == "demo-3"].itertuples()
+    assert row.edited_at == "2026-01-05T10:00:00+00:00"  # when the file was saved, whenever it is read
     assert (row.sensor, row.pixel_m, row.edited) == ("sentinel-2-l2a", model["pixel_m"].iloc[0], True)
     divides = None
     if divided:
