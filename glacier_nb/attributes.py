@@ -104,7 +104,7 @@ def measures(outlines: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
     (12309, 444, 31, '2003-07-30T00:00:00')
     """
     round_earth = outlines.to_crs("EPSG:4326")
-    centre = round_earth.representative_point()
+    centre = outlines.representative_point().to_crs("EPSG:4326")  # of the own CRS, which may cross the date line
     globe = [crs.on_globe(shape) for shape in round_earth.geometry]
     out = outlines.assign(
         area_km2=[area / 1e6 for area, _ in globe], perimeter_m=[length for _, length in globe],

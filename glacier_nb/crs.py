@@ -15,9 +15,11 @@ def metres(thing: gpd.GeoDataFrame | gpd.GeoSeries | GeoBox) -> None:
     web = crs.coordinate_operation is not None and "Pseudo" in crs.coordinate_operation.method_name
     if crs.is_projected and not web and crs.axis_info[0].unit_conversion_factor == 1:
         return
-    west, south, east, north = thing.boundingbox.bbox if isinstance(thing, GeoBox) else thing.total_bounds
+    boxes = np.array([thing.boundingbox.bbox]) if isinstance(thing, GeoBox) else thing.bounds.dropna().to_numpy()
     degrees = pyproj.Transformer.from_crs(crs, crs.geodetic_crs, always_xy=True)
-    lon, lat = degrees.transform((west + east) / 2, (south + north) / 2)
+    lon, lat = degrees.transform((boxes[:, 0] + boxes[:, 2]) / 2, (boxes[:, 1] + boxes[:, 3]) / 2)
+    turn = np.exp(1j * np.radians(lon)).sum()  # places on both sides of the date line are near each other
+    lon, lat = np.degrees(np.angle(turn)), lat.mean() if len(lat) else 0.0
     utm = (32600 if lat >= 0 else 32700) + int((lon + 180) // 6) % 60 + 1
     code = 3413 if lat > 84 else 3031 if lat < -80 else utm
     raise ValueError(f"{crs.name}: lengths and areas need metres; reproject with .to_crs('EPSG:{code}')")

@@ -167,3 +167,12 @@ def test_attributes_beside_an_inventorys():
     assert attributes.beside(ours, theirs.assign(rgi_id="b")).empty
     none = attributes.beside(BOX, BOX)
     assert none.empty and set(none.columns) == {*table.reset_index().columns}
+
+
+def test_an_outline_across_the_date_line_lies_there():
+    box = gpd.GeoDataFrame(geometry=[shapely.box(373_000, 7_768_000, 388_000, 7_779_000)], crs="EPSG:32601")
+    (west, *_), (*_, east) = box.to_crs("EPSG:4326").get_coordinates().x.sort_values().to_numpy()[[0, -1]].reshape(2, 1)
+    assert west < -179 and east > 179  # it does cross
+    found = attributes.measures(box).iloc[0]
+    assert abs(found.cenlon) > 179 and found.utm_zone in (1, 60)
+    assert found.area_km2 == pytest.approx(15 * 11, rel=3e-3)

@@ -38,3 +38,9 @@ def test_scale_gives_true_areas_in_polar_stereographic():
     assert polar.area.item() / crs.scale(polar).item() == pytest.approx(local.area.item(), rel=1e-4)
     assert crs.scale(gpd.GeoSeries([shapely.box(500_000, 7_000_000, 500_001, 7_000_001)], crs=32633)).item() == 1
     assert len(crs.scale(place.iloc[:0])) == 0
+
+
+def test_places_on_both_sides_of_the_date_line_are_near_each_other():
+    both = gpd.GeoSeries([shapely.box(179.2, 70, 179.4, 70.1), shapely.box(-179.9, 70, -179.8, 70.1)], crs="EPSG:4326")
+    with pytest.raises(ValueError, match="EPSG:32660"):
+        crs.metres(both)
