@@ -105,7 +105,7 @@ def score(
         apart.append(off)
     table = pd.DataFrame(rows, columns=[*by, "missed", "mean", "hd95"])
     groups = [("all", "", table.index)]
-    groups += [(name, value, part.index) for name in by for value, part in table.groupby(name)]
+    groups += [(name, value, part.index) for name in by for value, part in table.groupby(name, dropna=False)]
     out = pd.DataFrame([(group, value, *_pooled(table.loc[index], [apart[n] for n in index]))
                         for group, value, index in groups], columns=["group", "value", *_POOLED])  # fmt: skip
     out.insert(4, "score_m", out[row.headline])

@@ -15,6 +15,9 @@ import pandas as pd
 import shapely
 import xarray as xr
 
+from glacier_nb.corrections import days, ids
+from glacier_nb.crs import metres
+
 Shapes = gpd.GeoDataFrame | gpd.GeoSeries | shapely.Geometry
 Map = xr.DataArray | np.ndarray
 
@@ -192,10 +195,14 @@ def _segments(line: shapely.Geometry) -> np.ndarray:
 
 
 def pairs(predicted: gpd.GeoDataFrame, truth: gpd.GeoDataFrame) -> Iterator[tuple[pd.DataFrame, shapely.Geometry]]:
-    """Every true front (rgi_id, day) as its rows in `truth`, and the predicted one of that day, empty where missed."""
+    """Every true front (rgi_id, day) as its rows in `truth`, and the predicted one of that day, empty where missed.
+
+    Ids are compared as text and days without their time zone; a true front without a date is missed.
+    """
     predicted = predicted[~predicted.is_empty].to_crs(truth.crs)
-    found = {key: lines.union_all() for key, lines in predicted.geometry.groupby([predicted.rgi_id, _day(predicted)])}
-    for key, mine in truth.groupby([truth.rgi_id, _day(truth)]):
+    keys = [ids(predicted), days(predicted.time)]
+    found = {key: lines.union_all() for key, lines in predicted.geometry.groupby(keys)}
+    for key, mine in truth.groupby([ids(truth), days(truth.time)], dropna=False):
         yield mine, found.get(key, shapely.LineString())
 
 
@@ -205,7 +212,9 @@ def front_scores(predicted: gpd.GeoDataFrame, truth: gpd.GeoDataFrame, spacing: 
     Columns: rgi_id, time, mean_m, median_m, hd95_m, mean_truth_to_predicted_m, mean_predicted_to_truth_m, missed.
     attrs: mde, the mean distance error of Gourmelon et al. 2022, over all points of all fronts that were found; n,
     missed. An error without its number of missed fronts says nothing: read both. Other definitions: `delineation`.
+    Raises ValueError where `truth` is not in metres.
     """
+    metres(truth)
     columns = ["rgi_id", "time", "missed", "mean_m", "median_m", "hd95_m"]
     columns += ["mean_truth_to_predicted_m", "mean_predicted_to_truth_m"]
     rows, total, points = [], 0.0, 0
@@ -220,7 +229,3 @@ def front_scores(predicted: gpd.GeoDataFrame, truth: gpd.GeoDataFrame, spacing: 
     table = pd.DataFrame(rows, columns=columns)
     table.attrs = {"mde": _ratio(total, points), "n": len(table), "missed": int(table.missed.sum())}
     return table
-
-
-def _day(fronts: gpd.GeoDataFrame) -> pd.Series:
-    return pd.to_datetime(fronts.time).dt.floor("D")

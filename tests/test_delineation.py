@@ -76,6 +76,13 @@ def test_mohajerani_goes_step_by_step_away_from_the_walls():
     assert lost.missed == 1 and np.isnan(lost.score_m)
 
 
+def test_what_has_no_value_is_a_group_of_its_own():
+    true = TRUE.assign(sensor=["A", None, "A", None])
+    found = delineation.score(FOUND.assign(time=FOUND.time.dt.tz_localize("UTC")), true, by=["sensor"])
+    assert found.n.tolist() == [4, 2, 2] and found.missed.tolist() == [1, 0, 1]
+    assert found.value.isna().tolist() == [False, False, True]
+
+
 def test_a_perfect_map_scores_nothing_by_every_definition():
     for row in delineation.DEFINITIONS:
         found = delineation.score(TRUE, TRUE, row.name).iloc[0]

@@ -112,3 +112,20 @@ def test_front_scores_count_what_was_missed():
     assert table.attrs["mde"] == pytest.approx((10 * 202 + 20 * 602) / 804)
     with pytest.raises(ValueError, match="missed"):
         metrics.front_deviation(shapely.LineString(), line((0, 0), (1, 0)))
+
+
+def test_front_scores_refuse_degrees():
+    truth = fronts(("a", "2020", line((0, 0), (100, 0)))).to_crs(4326)
+    with pytest.raises(ValueError, match="metres; reproject"):
+        metrics.front_scores(truth, truth)
+
+
+def test_a_front_is_met_by_its_id_as_text_and_its_day_without_a_zone():
+    truth = fronts((3, "2020", line((0, 0), (100, 0))), (12, "2020", line((0, 0), (300, 0))))
+    found = truth.assign(rgi_id=truth.rgi_id.astype(str), time=truth.time.dt.tz_localize("UTC"))
+    for predicted, true in ((found, truth), (truth, found)):
+        table = metrics.front_scores(predicted, true)
+        assert table.mean_m.tolist() == [0, 0] and table.attrs["missed"] == 0
+    undated = truth.assign(time=[pd.NaT, truth.time[1]])
+    table = metrics.front_scores(undated, undated)  # nothing tells it from another: missed, but counted
+    assert table.missed.sum() == table.time.isna().sum() == 1 and len(table) == 2
