@@ -1,6 +1,6 @@
 """Elevation models: read on one grid, held to the same units and datum, laid on one another.
 
-Without a source, plain or ours: `read`, `at`, `alike`.
+Without a source, plain or ours: `read`, `at`, `alike`, `day`.
 """
 
 import dataclasses
@@ -115,10 +115,10 @@ def at(series: Sequence[xr.DataArray], time: str) -> xr.DataArray:
     """
     for dem in series[1:]:
         alike(series[0], dem)
-    ordered = sorted(series, key=lambda dem: pd.Timestamp(dem.attrs["time"]))
-    days, asked = [pd.Timestamp(dem.attrs["time"]) for dem in ordered], pd.Timestamp(time)
+    ordered = sorted(series, key=lambda dem: day(dem.attrs["time"]))
+    days, asked = [day(dem.attrs["time"]) for dem in ordered], day(time)
     if len(set(days)) < max(2, len(days)):
-        raise ValueError(f"DEMs of {', '.join(f'{day:%Y-%m-%d}' for day in days)}: give two or more of different dates")
+        raise ValueError(f"DEMs of {', '.join(f'{one:%Y-%m-%d}' for one in days)}: give two or more of different dates")
     if not days[0] <= asked <= days[-1]:
         raise ValueError(
             f"{asked:%Y-%m-%d} is not between the first DEM ({days[0]:%Y-%m-%d}) and the last ({days[-1]:%Y-%m-%d}): "
@@ -128,8 +128,18 @@ def at(series: Sequence[xr.DataArray], time: str) -> xr.DataArray:
     stack = stack.reindex(time=sorted({*days, asked}))
     stack = stack.chunk(time=-1) if stack.chunks else stack
     found = stack.interpolate_na("time").sel(time=asked, drop=True).astype("float32")
-    attrs = series[0].attrs | {"time": f"{asked:%Y-%m-%d}", "dates": [f"{day:%Y-%m-%d}" for day in days]}
+    attrs = series[0].attrs | {"time": f"{asked:%Y-%m-%d}", "dates": [f"{one:%Y-%m-%d}" for one in days]}
     return odc.geo.xr.wrap_xr(found.data, series[0].odc.geobox).rename("elevation").assign_attrs(attrs)
+
+
+def day(time: str | pd.Timestamp | None) -> pd.Timestamp:
+    """The day of a date or moment, in UTC and without a zone: what dates of DEMs and outlines are met by; NaT of none.
+
+    >>> day("2005-08-20T23:30-05:00")
+    Timestamp('2005-08-21 00:00:00')
+    """
+    moment = pd.to_datetime(pd.Timestamp(time), utc=True)
+    return moment if pd.isna(moment) else moment.tz_localize(None).normalize()
 
 
 def alike(first: xr.DataArray, second: xr.DataArray) -> None:

@@ -18,7 +18,7 @@ import xarray as xr
 from scipy import ndimage
 
 from glacier_nb import blocks, crs, uncertainty, variograms, voids
-from glacier_nb.dems import Shift, alike, at, coregister, read
+from glacier_nb.dems import Shift, alike, at, coregister, day, read
 from glacier_nb.outliers import screen
 
 __all__ = ["Shift", "at", "change", "coregister", "difference", "read", "screen", "stable"]
@@ -62,9 +62,11 @@ def difference(
     Raises ValueError for DEMs on two grids, in degrees, in feet, above two datums, or without dates; for no glacier.
     """
     alike(first, second)
-    times = [pd.Timestamp(dem.attrs.get("time", "NaT")) for dem in (first, second)]
-    if pd.isna(times).any() or times[0] == times[1]:
+    times = [day(dem.attrs.get("time")) for dem in (first, second)]
+    if pd.isna(times).any():
         raise ValueError(f"DEMs of {times[0]} and {times[1]}: a change needs two dates, set dem.attrs['time']")
+    if times[0] == times[1]:
+        raise ValueError(f"both DEMs are of {times[0]:%Y-%m-%d}: a change is by the day, give DEMs of two days")
     geobox, both = first.odc.geobox, (outlines_first, outlines_second)
     frames = [one.to_crs(str(geobox.crs))[["rgi_id", "geometry"]] for one in both]
     frames = [frame.set_geometry(frame.make_valid()).dissolve("rgi_id").geometry for frame in frames]
@@ -102,7 +104,7 @@ def difference(
     pair = pair.assign_coords(rgi_id=one.index.to_numpy(dtype=object), epoch=["first", "second"])
     pair = pair.assign(east=("rgi_id", middle.x.to_numpy()), north=("rgi_id", middle.y.to_numpy()))
     pair["scale"] = ("rgi_id", ground_scale)
-    off = [(pd.to_datetime(side.time) - time).abs().max().days for side, time in zip(both, times, strict=True)
+    off = [(pd.to_datetime(side.time.map(day)) - time).abs().max().days for side, time in zip(both, times, strict=True)
            if "time" in side]  # fmt: skip
     facts = {"first": f"{times[0]:%Y-%m-%d}", "second": f"{times[1]:%Y-%m-%d}", "outlines_off_days": max([0, *off])}
     return pair.assign_attrs(facts)

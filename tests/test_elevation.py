@@ -226,7 +226,8 @@ REFUSED = {
     "another grid": (lambda two: two[1:], "two grids"),
     "degrees": (lambda two: two.odc.reproject("EPSG:4326").assign_attrs(two.attrs), "need metres"),
     "datum": (lambda two: two.assign_attrs(vertical="ellipsoid"), "above EGM2008 and above ellipsoid"),
-    "no date": (lambda two: two.assign_attrs(time="2005-08-20"), "two dates"),
+    "no date": (lambda two: two.assign_attrs(time=None), "two dates"),
+    "one day": (lambda two: two.assign_attrs(time="2005-08-20T15:00Z"), "both DEMs are of 2005-08-20: .* two days"),
 }
 
 
@@ -290,6 +291,20 @@ def test_notes_tell_what_the_reader_must_know():
     for told in ("2.5 years", "days of the year apart", "12.0 years from their DEM", "coregister"):
         assert told in notes
     assert not elevation.change(pair(), correlation=STABLE).attrs["notes"]
+
+
+def test_times_count_by_their_day_in_utc():
+    """A zone or an hour tells no other day: outlines and DEMs with and without them give the same."""
+    plain = elevation.difference(dem(RELIEF, "2005-08-20"), dem(RELIEF, "2015-08-20"), *[
+        side.assign(time=pd.Timestamp(time)) for side, time in ((BEFORE, "2003-08-20"), (AFTER, "2015-08-20"))
+    ])  # fmt: skip
+    zoned = elevation.difference(dem(RELIEF, "2005-08-20T10:20Z"), dem(RELIEF, "2015-08-19T22:00-05:00"), *[
+        side.assign(time=pd.Timestamp(time))
+        for side, time in ((BEFORE, "2003-08-20T10:20Z"), (AFTER, "2015-08-20T11:00+02:00"))
+    ])  # fmt: skip
+    assert plain.attrs == zoned.attrs and plain.outlines_off_days == 731  # with the leap day of 2004
+    hours = [dem(RELIEF + up, time) for up, time in ((0, "2005-08-20T10:20Z"), (10, "2015-08-20T09:00"))]
+    np.testing.assert_array_equal(elevation.at(hours, "2005-08-20").values, hours[0].values)
 
 
 def test_outlines_nearest_to_a_date():
