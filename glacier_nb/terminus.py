@@ -76,8 +76,8 @@ def positions(
     method_error_m, note; on the ground, whatever the map's scale. uncertainty_m, one standard deviation of a single
     position: `pixel` (m; default column pixel_m) per point, alike over ten pixels, with `georeferencing` (m; default
     half a pixel) and what bridged gaps, missed lines, places between lines or several crossings may hide.
-    Raises ValueError for degrees, an unknown method, a front without a date, or why no glacier can be measured; one of
-    many has it in `note`.
+    Raises ValueError for degrees, an unknown method, a front without date or glacier, or why no glacier can be
+    measured; one of many has it in `note`.
     """
     row, fronts, order, readings, gated = _measure(fronts, method, box, centreline, width, upglacier, pixel, spacing)
     table = fronts[["rgi_id", "time"]].join(pd.DataFrame(readings, columns=Reading._fields))
@@ -189,13 +189,7 @@ def _measure(fronts, method, box, centreline, width, upglacier, pixel, spacing):
         raise ValueError(f"method={method!r}: one of {', '.join(row.name for row in METHODS)}")
     if missing := {"rgi_id", "time"} - set(fronts.columns):
         raise ValueError(f"fronts lack {sorted(missing)}: add them with fronts.assign(...)")
-    undated = fronts["time"].isna().to_numpy()
-    if undated.any():
-        where, rgi_id = fronts.index[undated][0], fronts["rgi_id"].to_numpy()[undated][0]
-        raise ValueError(
-            f"{undated.sum()} of {len(fronts)} fronts have no date, the first in row {where}, of {rgi_id}: set their"
-            " column time, or leave them out, fronts.dropna(subset='time')"
-        )
+    _known(fronts, "time", "rgi_id")
     metres(fronts)
     fronts = fronts.sort_values("time", kind="stable").reset_index(drop=True)
     boxes, lines, heads = (_by_glacier(thing, fronts.crs) for thing in (box, centreline, upglacier))
@@ -216,6 +210,18 @@ def _measure(fronts, method, box, centreline, width, upglacier, pixel, spacing):
     return row, fronts, order, readings, gated
 
 
+def _known(fronts: gpd.GeoDataFrame, *columns: str) -> None:
+    for column in columns:
+        lost = fronts[column].isna().to_numpy()
+        if lost.any():
+            what, other = {"time": ("date", "rgi_id"), "rgi_id": ("glacier", "time")}[column]
+            where, of = fronts.index[lost][0], fronts[other][lost].iloc[0]
+            raise ValueError(
+                f"{lost.sum()} of {len(fronts)} fronts have no {what}, the first in row {where}, of {of}: set"
+                f" their column {column}, or leave them out, fronts.dropna(subset='{column}')"
+            )
+
+
 def _sizes(fronts: gpd.GeoDataFrame, pixel: float | None) -> np.ndarray:
     return np.full(len(fronts), fronts.get("pixel_m", np.nan) if pixel is None else pixel, dtype=float)
 
@@ -227,6 +233,7 @@ def _defaults(options: dict) -> dict:
 
 def _draw(fronts: gpd.GeoDataFrame, upglacier, shape: Callable[..., shapely.Geometry]) -> gpd.GeoDataFrame:
     """`shape` of each glacier's fronts, unit vector down-glacier, and right and left ends across it."""
+    _known(fronts, "rgi_id")
     heads, rows = _by_glacier(upglacier, fronts.crs), []
     for rgi_id, mine in (
         fronts.dropna(subset="geometry").sort_values("time", kind="stable").groupby("rgi_id", sort=False)

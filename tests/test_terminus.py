@@ -266,6 +266,11 @@ def test_bad_input_is_refused_in_one_line():
     undated = lines.assign(time=[lines.time[0], pd.NaT])
     for call, why in (
         (lambda: terminus.positions(undated, box=box()), "1 of 2 fronts have no date, the first in row 1, of a: set"),
+        (
+            lambda: terminus.positions(lines.assign(rgi_id=["a", None]), box=box()),
+            r"1 of 2 fronts have no glacier, the first in row 1, of 2015-09-11.*: set their column rgi_id",
+        ),
+        (lambda: terminus.draw_box(lines.assign(rgi_id=[None, "a"]), flow()), r"fronts\.dropna\(subset='rgi_id'\)"),
         (lambda: terminus.across(undated, centreline=flow(), width=500.0), r"fronts\.dropna\(subset='time'\)"),
         (lambda: terminus.positions(lines, "oxbow"), "one of box, curvilinear box, variable box, centreline"),
         (lambda: terminus.positions(lines.to_crs(4326), "centreline", centreline=flow()), "EPSG:326"),
