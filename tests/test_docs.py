@@ -3,14 +3,15 @@
 A Python block runs on this machine, the blocks of a page one after another in one namespace and folder. A comment
 before a block says where that is not so: `<!-- a real place -->` lets the demo region stand for place and provider;
 `<!-- needs ... -->` (a GPU, SLURM, a gateway) is run by the slow suite on what `NEEDED` has of it here, its names and
-keywords are looked up in any case; `<!-- after: page -->` begins where another page ended; `<!-- slow -->` has the page
-wait for the slow suite.
+keywords are looked up in any case; `<!-- with chromium -->` is passed by where there is none; `<!-- after: page -->`
+begins where another page ended; `<!-- slow -->` has the page wait for the slow suite.
 """
 
 import ast
 import functools
 import importlib
 import inspect
+import math
 import os
 import pathlib
 import re
@@ -28,7 +29,7 @@ import odc.geo.xr
 import pytest
 import yaml
 
-from glacier_nb import __main__, batch, demo, regions, search, weights
+from glacier_nb import __main__, batch, demo, pages, regions, runs, search, weights
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 MADE = ("reference", "notebooks")  # by docs/conf.py, from what is tested elsewhere
@@ -99,7 +100,7 @@ def follow(page: pathlib.Path, elsewhere, known: dict) -> int:
         kind, _, rest = block.mark.partition(" ")
         if kind == "after:":
             ran += follow(page.parent / f"{rest}.md", elsewhere, known)
-        if kind == "needs":
+        if kind == "needs" or (block.mark == "with chromium" and pages.chromium() is None):
             continue
         back = elsewhere() if block.mark == "a real place" else None
         code = "\n" * block.line + block.code
@@ -268,6 +269,18 @@ def test_other_blocks_are_of_known_kinds_and_parse():
             re.findall(r"python -m glacier_nb (.+)$", block.code, re.M) if block.language == "dockerfile" else ()
         ):
             __main__.parser().parse_args(shlex.split(line))
+
+
+def test_lists_of_regions_are_taken(tmp_path):
+    found = 0
+    for block in (block for page in PAGES for block in blocks(page) if block.language == "yaml"):
+        known = yaml.safe_load(block.code)
+        if "regions" in known:
+            (tmp_path / "regions.yml").write_text(block.code)
+            asked = runs.read(tmp_path / "regions.yml", "03_area_change")
+            assert len(asked) == len(known["regions"]) * math.prod(map(len, known.get("each", {}).values()))
+            found += 1
+    assert found
 
 
 @pytest.mark.parametrize("page", PAGES, ids=title)
