@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import statistics
 import subprocess
@@ -114,6 +115,9 @@ def test_no_failure_stops_the_others_and_each_is_named(tmp_path, capsys):
     for path in left(tmp_path):  # the one that cannot be reached says it in stderr, in its error and in the traceback
         assert lightbook.SECRET.encode() not in (tmp_path / "out" / path).read_bytes(), path
     assert lightbook.SECRET not in told.out + told.err
+    total = len(faults)  # the bar: how many are done, how long it took and has yet to take
+    assert re.search(rf"light: .*\b[1-{total - 1}]/{total} \[\d\d:\d\d<\d\d:\d\d", told.err), told.err
+    assert re.search(rf"light: 100%.*\b{total}/{total} \[.*failed={len(lightbook.FAULTS)}\]", told.err), told.err
 
 
 def test_what_is_there_is_not_done_again(tmp_path):

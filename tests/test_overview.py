@@ -10,10 +10,15 @@ import numpy as np
 import pandas as pd
 import pytest
 import shapely
+from PIL import Image
 
-from glacier_nb import campaign, kernels, outcomes, overview, runs
+from glacier_nb import campaign, kernels, outcomes, overview, runs, sketches
 
 FAULTS = ["", "empty", "", "corrupt"]
+
+DRAW = """from PIL import Image
+
+Image.new("RGB", (960, 600), (0, 128, 16 * seed)).save(pathlib.Path(out, "map.png"))"""
 
 
 @pytest.fixture(scope="module")
@@ -71,6 +76,20 @@ def test_the_index_tells_status_numbers_and_errors(ran):
             assert f"data-value='{-1.5 * seed}'" in row and f"href='{one.run.name}/light.html'" in row
     log = (out / "failed" / "r001" / "log.html").read_text()
     assert "How it ended" in log and "no scene over 7.01,46.00,7.02,46.01" in log and "(asked once)" in log
+
+
+def test_each_good_run_has_its_picture(tmp_path):
+    book = lightbook.write(tmp_path, f"{lightbook.CODE}\n{DRAW}")
+    found = campaign.run(runs.read(lightbook.listed(tmp_path, ["", "empty", ""]), str(book)), tmp_path / "out", 3)
+    told = rows((tmp_path / "out" / "index.html").read_text())
+    for one in found:
+        shown = re.findall(r"<img [^>]*src='([^']+)'", told[one.run.name])
+        assert shown == ([f"{one.run.name}/thumbnail.webp"] if one.status == outcomes.GOOD else [])
+        for path in shown:
+            with Image.open(tmp_path / "out" / path) as picture:
+                assert picture.format == "WEBP" and picture.size == (sketches.WIDTH, 300)
+                colour = (0, 128, 16 * one.run.parameters["seed"])
+                np.testing.assert_allclose(picture.getpixel((240, 150)), colour, atol=4)  # WebP loses a few tones
 
 
 def test_what_waits_is_told_too(ran, tmp_path):
