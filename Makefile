@@ -45,7 +45,7 @@ hub: .venv/.installed  ## what the hub's tests need: a JupyterHub of the extra `
 	$(bin)/python -m pip install --quiet -c requirements.lock --editable ".[hub]"
 	npm install --silent --global configurable-http-proxy
 
-live: .venv/.installed  ## area change of a real glacier from each provider that asks for no account, over the network
+live: .venv/.installed  ## area change of a real glacier from two providers that ask for no account, over the network
 	for one in planetary-computer earth-search; do \
 	  $(bin)/python -m glacier_nb run --region Aletsch --years 2024,2025 --system ndsi --provider $$one \
 	    --notebook 03_area_change --out $(OUT)/live/$$one || exit 1; done
