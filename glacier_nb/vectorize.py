@@ -88,7 +88,8 @@ def outlines(
     ids that do not carry over to another date. Bodies smaller than `min_area` (m2) are left out; holes stay. Columns:
     rgi_id, time, system, sensor, pixel_m, geometry (ends where nothing was seen), area_m2, margin_m (ice margin: no
     divide, no cloud's or map's edge), parent_rgi_id (the inventory's glacier, "" if there is none); attrs: threshold,
-    unseen_m2 (of the map), outside_m2 (ice in no basin), smooth, smoothed_m2 (what smoothing added to all ice).
+    unseen_m2 (of the map), outside_m2 (ice in no basin), overlap_m2 (ice in two, given to the first), smooth,
+    smoothed_m2 (what smoothing added to all ice).
 
     `smooth`: how many times corners are cut (`rims.rounded`, 1 to 3), before divides cut the ice, so that neighbours
     still share them; the margin moves by a quarter of a pixel at most. By default it is as mapped.
@@ -119,9 +120,9 @@ def outlines(
         frame["parent_rgi_id"] = ""
     else:
         frame = basins.split(frame, divides, margins)
-    outside = frame.attrs.get("outside_m2", 0.0)
+    outside = {name: frame.attrs.get(name, 0.0) for name in ("outside_m2", "overlap_m2")}
     frame = frame[frame.area_m2 >= min_area].reset_index(drop=True)
-    frame.attrs = {"threshold": float(threshold), "unseen_m2": unseen, "outside_m2": outside}
+    frame.attrs = {"threshold": float(threshold), "unseen_m2": unseen, **outside}
     frame.attrs |= {"smooth": smooth, "smoothed_m2": smoothed}
     return frame
 

@@ -41,6 +41,26 @@ def test_a_loose_tributary_stays_in_its_parents_row_and_area(two_dates):
     assert table.change_m2.iloc[-1] == pytest.approx(-2e5) and table.events.iloc[-1] == "split into 2"
 
 
+def test_ice_of_an_overlap_is_counted_once():
+    """Two basins that overlap by 200 m over 1 km2 of ice, and a third within both: the first in order has it."""
+    frame = mapped(2000, shapely.box(0, 0, 1000, 1000))
+    boxes = shapely.box([-100, 400, 450], -100, [600, 1100, 550], 1100)
+    divides = place(gpd.GeoDataFrame({"rgi_id": ["a", "b", "c"]}, geometry=boxes, crs=CRS))
+    for order, areas, twice in (
+        ([0, 1], [6e5, 4e5], 2e5), ([1, 0], [4e5, 6e5], 2e5), ([0, 1, 2], [6e5, 4e5], 3e5),
+        ([2, 0, 1], [5e5, 4e5, 1e5], 3e5),
+    ):  # fmt: skip
+        some = divides.iloc[order]
+        found = basins.split(frame, some)
+        assert found.area_m2.to_numpy() == pytest.approx(areas)
+        assert found.area_m2.sum() == pytest.approx(1e6) and found.margin_m.sum() == pytest.approx(4000)
+        assert found.attrs["overlap_m2"] == pytest.approx(twice) and found.attrs["outside_m2"] < 1
+    assert change.area(frame, divides).query("rgi_id == 'region'").area_m2.item() == pytest.approx(1e6)
+    apart = basins.split(frame, place(gpd.GeoDataFrame({"rgi_id": ["a", "b"]}, geometry=[
+        shapely.box(-100, -100, 500, 1100), shapely.box(500, -100, 1100, 1100)], crs=CRS)))  # fmt: skip
+    assert apart.attrs["overlap_m2"] == 0
+
+
 def test_parts_have_rows_ids_and_one_parent(two_dates, tmp_path):
     whole = vectorize.split(two_dates, place(BASIN))
     found = basins.parts(whole)
