@@ -75,10 +75,10 @@ def glaciers(
     edges = (left - margin, bottom - margin, right + margin, top + margin)
     pick, follow = charts.linked("rgi_id")
     lead, trail = charts.linked("outline")
-    drawn = []
+    drawn, marks = [], {}
     if base is not None:
         small, bands, _ = layers.shown(base, None)
-        edges = maps.bounds(small)
+        edges, marks = maps.bounds(small), maps.doubts(small, bands)[2]
         drawn.append(maps.picture(maps.tones(small, bands, maps.limits(small, bands), 0.8), edges))
     filled = maps.shapes(
         largest, "rate_percent_a", maps.grain(edges), tools=["tap"], cmap=PALETTE, clim=(-limit, limit),
@@ -93,11 +93,10 @@ def glaciers(
         selection_line_alpha=1.0, selection_line_width=1.6, hooks=[lead],
     )  # fmt: skip
     drawn += [filled, lines]
-    marks = {}
     for name, sign in charts.EVENTS.items():
         some = largest[largest["rgi_id"].isin(found.index[found["kind"] == name])]
         if len(some):
-            marks[name] = charts.RING | {"marker": sign, "fill_color": None, "line_color": maps.INK}
+            marks[name] = charts.ring(sign)
             points = shapely.get_coordinates(some.representative_point())
             drawn.append(hv.Points(points, ["x", "y"]).opts(marker=sign, **charts.RING))
     dates = rows["date"]
@@ -215,7 +214,7 @@ def distribution(table: pd.DataFrame, title: str = "", width: int = 480, height:
     for name, sign in charts.EVENTS.items():
         some = mine[mine["rgi_id"].isin(found["rgi_id"][found["kind"] == name])]
         if len(some):
-            marks[name] = charts.RING | {"marker": sign, "fill_color": None, "line_color": maps.INK}
+            marks[name] = charts.ring(sign)
             parts.append(hv.Scatter(some, "size_km2", ["change_percent"]).opts(marker=sign, **charts.RING))
     rules = [charts.level(0)]
     if len(region):

@@ -136,6 +136,11 @@ RING = {"size": 13, "color": maps.INK, "fill_alpha": 0, "line_width": 2}
 """How a marker of EVENTS is drawn."""
 
 
+def ring(sign: str) -> dict:
+    """How a key shows the marker `sign` of EVENTS."""
+    return RING | {"marker": sign, "fill_color": None, "line_color": maps.INK}
+
+
 def area_rows(table: pd.DataFrame) -> pd.DataFrame:
     """`table` of change.area as charts show it: in km2 and % of the first area, with its events (empty: unknown).
 
@@ -177,12 +182,16 @@ def area_series(table: pd.DataFrame, picks: list[Callable], title: str, height: 
         tools=["hover", "tap", "xbox_select"], hover_tooltips=told, legend=False,
     )  # fmt: skip
     both = thin * thick * whiskers(region, "time", "relative", "lower", "upper") * points.opts(hooks=picks)
+    marks = {}
     for name, sign in EVENTS.items():
         some = table[table["events"].str.startswith(name) & (table["rgi_id"] != "region")]
-        both = both * hv.Scatter(some, "time", ["relative"]).opts(**RING, marker=sign) if len(some) else both
+        if len(some):
+            marks[name] = ring(sign)
+            both = both * hv.Scatter(some, "time", ["relative"]).opts(**RING, marker=sign)
     return both.opts(
-        hooks=[maps.dress, dates, level(100)], title=title, xlabel="Date", ylabel="Area (% of the first date)",
-        frame_width=500, frame_height=height, padding=0.06, show_legend=False, show_grid=True,
+        hooks=[maps.dress, dates, level(100), *([maps.key(marks)] if marks else [])], title=title, xlabel="Date",
+        ylabel="Area (% of the first date)", frame_width=500, frame_height=height, padding=0.06,
+        show_legend=False, show_grid=True,
     )  # fmt: skip
 
 

@@ -66,11 +66,20 @@ def bordered(part: hv.Overlay, **borders: int) -> hv.Overlay:
     return part.opts(hooks=[*hooks, lambda plot, element: plot.state.update(**borders)])
 
 
+STROKE = {"marker": "dash", "size": 14, "fill_color": None, "line_color": maps.GAIN, "line_width": 1.8}
+FIT = {
+    "fitted_m": ("trend and season", STROKE),
+    "trend_m": ("trend", STROKE | {"line_dash": [3, 2]}),
+    "lower_m": ("their interval", "#cce6f5"),
+}
+"""What a key calls each part of `fitted`, and how it shows it."""
+
+
 def fitted(fit: pd.DataFrame) -> hv.Overlay:
     """A fitted season and trend through positions: its line over the band that it lies in.
 
     `fit` has time, fitted_m, lower_m, upper_m, as fluctuations gives them; for several series rgi_id or method too; and
-    trend_m, if there is one, is dashed. Raises LookupError for a missing column.
+    trend_m, if there is one, is dashed, alone where the fit has no season. Raises LookupError for a missing column.
     """
     if missing := {"time", "fitted_m", "lower_m", "upper_m"} - set(fit.columns):
         raise LookupError(f"a fit without {', '.join(sorted(missing))}: give time, fitted_m, lower_m and upper_m")
@@ -80,7 +89,8 @@ def fitted(fit: pd.DataFrame) -> hv.Overlay:
     for group in groups:
         group = group.sort_values("time")
         parts.append(hv.Area(group, "time", ["lower_m", "upper_m"]).opts(color=maps.LATER, alpha=0.3, line_alpha=0))
-        parts.append(hv.Curve(group, "time", "fitted_m").opts(color=maps.GAIN, line_width=1.8))
+        if "trend_m" not in group or not np.allclose(group["trend_m"], group["fitted_m"]):
+            parts.append(hv.Curve(group, "time", "fitted_m").opts(color=maps.GAIN, line_width=1.8))
         if "trend_m" in group:
             parts.append(hv.Curve(group, "time", "trend_m").opts(color=maps.GAIN, line_width=1.2, line_dash="dashed"))
     return hv.Overlay(parts)
@@ -128,11 +138,11 @@ def position_series(
     signs = [maps.key({name: grey | {"marker": mark} for name, mark in methods.items()})] if len(methods) > 1 else []
     if fit is not None:
         lines = fitted(fit)
-        signs = [maps.key({"season and trend": maps.GAIN, "their interval": "#cce6f5"}), *signs]
+        held = {part.vdims[0].name for part in lines}
+        signs = [maps.key({name: mark for part, (name, mark) in FIT.items() if part in held}), *signs]
     ends = charts.whiskers(table, "time", "position_m", "below", "above", line_color="#8a949e")
     return (lines * ends * points).opts(
         hooks=[maps.dress, charts.dates, charts.level(0), *signs], title=title, xlabel="Date",
-        yformatter="%d",
         ylabel="Front position (m), advance up, retreat down", frame_width=480, frame_height=height, padding=0.05,
         show_legend=False,
         show_grid=True,

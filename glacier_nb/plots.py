@@ -174,11 +174,12 @@ def fronts(
     edges = (middle[0] - side, middle[1] - side, middle[0] + side, middle[1] + side)
     pick, follow = charts.linked("front")
     colours = moving.dated(fronts["day"])
-    layers, marks, thin = [], {}, 2.0 if len(fronts) < 20 else 1.2
+    layers, marks, doubts, thin = [], {}, {}, 2.0 if len(fronts) < 20 else 1.2
     near = base.sel(x=slice(edges[0], edges[2]), y=slice(edges[3], edges[1])) if base is not None else None
     if near is not None and near.sizes["x"] and near.sizes["y"]:
         small, bands, _ = shown(near, None)
         layers.append(maps.picture(maps.tones(small, bands, maps.limits(small, bands), 1.0), maps.bounds(small)))
+        doubts = maps.doubts(small, bands)[2]
     for name, shapes, dash, sign in (("box", boxes, "dashed", "square"), ("centreline", centrelines, "solid", "dash")):
         if shapes is not None and len(shapes):
             marks[name] = {"marker": sign, "line_color": maps.INK, "fill_color": None}
@@ -193,7 +194,7 @@ def fronts(
     layers.append(lines.opts(hooks=[follow, moving.date_bar], colorbar=True, colorbar_position="bottom", clabel="Date"))
     several = fronts["time"].dt.strftime("%Y-%m-%d")
     title = title or f"{len(fronts)} calving fronts, {several.iloc[0]} to {several.iloc[-1]}"
-    view = maps.frame(hv.Overlay(layers), crs, edges, title, width, marks)
+    view = maps.frame(hv.Overlay(layers), crs, edges, title, width, marks | doubts)
     if positions is None:
         return view
     rows = moving.position_rows(positions)

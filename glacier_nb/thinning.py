@@ -53,6 +53,7 @@ def rate(
     ):
         if len(shapes):
             view, marks[f"outline {date}"] = view * plots.cased(shapes, pair.odc.crs, edges, colour, 1.2), colour
+    marks |= {} if seen.all() else {"not measured": maps.UNSEEN}
     title = title or f"Elevation change (m a⁻¹), {pair.first} to {pair.second}"
     return maps.frame(view, pair.odc.crs, edges, title, width, marks)
 

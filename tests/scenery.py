@@ -17,7 +17,7 @@ import rasterio.features
 import shapely
 import xarray as xr
 from bokeh.document import Document
-from bokeh.models import ColorBar
+from bokeh.models import ColorBar, Legend
 from bokeh.plotting import figure
 from odc.geo.geobox import GeoBox
 from scipy import ndimage
@@ -218,6 +218,11 @@ def unnamed(model) -> list[str]:
     return [
         f"{where}: {text!r}" for where, text in labels if text not in PLAIN and not re.search(r"%|\(.+\)", text or "")
     ]
+
+
+def key(part: figure) -> set[str]:
+    """What the key of a figure names."""
+    return {item.label.value for legend in part.select({"type": Legend}) for item in legend.items}
 
 
 def shown(page: pathlib.Path) -> list:

@@ -9,7 +9,7 @@ import shapely
 import xarray as xr
 from odc.geo.geobox import GeoBox
 from odc.geo.xr import xr_coords
-from scenery import CRS, change_table, figures, landscape
+from scenery import CRS, change_table, figures, key, landscape
 
 from glacier_nb import areas, plots, vectorize
 
@@ -57,6 +57,16 @@ def test_what_became_of_a_glacier_is_marked():
     for part in (left, right):
         signs = {r.glyph.marker for r in part.renderers if hasattr(r.glyph, "marker")}
         assert {"x", "square"} <= {getattr(sign, "value", sign) for sign in signs}
+    cloud, _ = figures(hv.render(plots.distribution(table)))
+    assert key(left) == key(cloud) == {"disappeared", "merged"}  # what became of each over all dates
+    assert key(right) == {"disappeared", "merged", "split"}  # at each date
+
+
+def test_ground_that_the_base_did_not_see_is_named():
+    whole, holed = (landscape(date)["scene"] for date in (0, 1))
+    for base, named in ((whole, set()), (holed, {"not seen"})):
+        part, _ = figures(hv.render(plots.glaciers(outlines(), change_table(), base)))
+        assert key(part) == named
 
 
 def slope(step: float = 10.0) -> xr.DataArray:

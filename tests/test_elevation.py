@@ -193,6 +193,35 @@ def test_voids_are_counted_and_filled_from_their_elevation():
         elevation.change(hidden, "kriging")
 
 
+NUMBERS = ["dh_m", "volume_m3", "volume_lower_m3", "dh_dt_upper_m_a", "mass_balance_m_we_a", "mass_gt_a"]
+
+
+@pytest.mark.parametrize("fill", [row.name for row in voids.FILLS])
+def test_nothing_measured_is_no_number(fill):
+    blank = pair()
+    table = elevation.change(blank.assign(dh=blank.dh.where(blank.stable)), fill, correlation=STABLE)
+    assert table[NUMBERS].isna().all(axis=None) and (table.void_percent == 100).all()
+    area = pair().area.mean("epoch").sum().item()
+    assert table.area_m2.iloc[-1] == pytest.approx(area)
+    (note,) = table.attrs["notes"]
+    assert f"{area / 1e6:.3f} of {area / 1e6:.3f} km² have no number" in note and "a, b, c" in note
+
+
+def test_the_region_is_of_the_glaciers_that_have_a_number():
+    """An outline between two pixels' middles holds none: it has no number, and takes nothing from the others' sums."""
+    thin = ("thin", 8100 + 16, 900, 8100 + 29, 2400)
+    extra = [pd.concat([side, outlines(thin)], ignore_index=True) for side in (BEFORE, AFTER)]
+    dems = dem(RELIEF, "2005-08-20"), dem(RELIEF + thinned(), "2015-08-20")
+    with_, plain = (elevation.difference(*dems, *sides) for sides in (extra, (BEFORE, AFTER)))
+    with_["stable"] = plain.stable
+    with_, plain = (elevation.change(one, correlation=STABLE) for one in (with_, plain))
+    assert with_.loc[with_.rgi_id == "thin", NUMBERS].isna().all(axis=None)
+    assert with_.set_index("rgi_id").void_percent["thin"] == 100
+    pd.testing.assert_frame_equal(with_[with_.rgi_id != "thin"].reset_index(drop=True), plain, rtol=1e-12)
+    (note,) = with_.attrs["notes"]
+    assert f"{13 * 1500 / 1e6:.3f} of " in note and "thin" in note and not plain.attrs["notes"]
+
+
 def test_lazy_blocks_give_the_same():
     memory, blocks = (outliers.screen(pair(3, hidden=True, chunks=n), ["absolute", "bands"]) for n in (None, 64))
     assert isinstance(blocks.dh.data, da.Array)
@@ -280,6 +309,8 @@ def test_too_little_stable_ground_is_told():
         elevation.coregister(two, one, none)
     with pytest.raises(ValueError, match="widen the stable terrain"):
         elevation.change(elevation.difference(one, two, BEFORE, AFTER, ground=none))
+    (note,) = elevation.change(elevation.difference(one, two, BEFORE, AFTER, none), correlation=STABLE).attrs["notes"]
+    assert "no stable ground is measured" in note
 
 
 def test_notes_tell_what_the_reader_must_know():
@@ -396,12 +427,15 @@ def test_the_demo_region_loses_what_it_truly_lost(region):
 def test_views_hold_what_the_numbers_say():
     seen = pair(2, hidden=True)
     table, bands = elevation.change(seen, correlation=STABLE), voids.hypsometry(seen)
-    view = thinning.rate(seen, BEFORE, AFTER)
+    view, whole = (thinning.rate(one, BEFORE, AFTER) for one in (seen, seen.assign(dh=seen.dh.fillna(0))))
     image = next(part for part in view.traverse() if type(part) is hv.Image)
     mapper = hv.render(view).select_one(ColorMapper)
     low, high = mapper.low, mapper.high
     assert low == -high and high > 0  # the middle of the palette is no change
     assert thinning.PALETTE[127] == "#f7f7f7"
+    hatched = np.isnan(image.dimension_values("rate")).any()
+    assert ("not measured" in scenery.key(scenery.figures(hv.render(view))[0])) == hatched
+    assert hatched and "not measured" not in scenery.key(scenery.figures(hv.render(whole))[0])
     assert np.nanmin(image.dimension_values("rate")) < -1.0
     for one in (view, view + thinning.curve(bands, 10.0), thinning.balance(table)):
         assert not scenery.unnamed(hv.render(one)), scenery.unnamed(hv.render(one))

@@ -4,7 +4,8 @@ import holoviews as hv
 import numpy as np
 import pandas as pd
 import pytest
-from scenery import figures, front_lines
+from bokeh.models import Line
+from scenery import figures, front_lines, key
 
 from glacier_nb import migration, plots
 
@@ -69,6 +70,16 @@ def test_a_fit_runs_through_the_series():
         assert list(line["fitted_m"]) == pytest.approx(fit()["fitted_m"].tolist())
         band = next(r.glyph for r in series.renderers if type(r.glyph).__name__ == "Patch")
         assert band.fill_alpha == 0.3
+
+
+@pytest.mark.parametrize("wave", [0.0, 30.0], ids=["straight", "season"])
+def test_a_trend_is_dashed_and_named_and_a_season_only_where_there_is_one(wave):
+    line = fit().assign(trend_m=fit()["fitted_m"])
+    line["fitted_m"] += wave * np.sin(np.linspace(0, 14 * np.pi, 50))
+    series = figures(hv.render(plots.migration(table(), line)))[0]
+    dashed = [r.glyph.line_dash != [] for r in series.renderers if isinstance(r.glyph, Line)]
+    assert dashed == ([False, True] if wave else [True])
+    assert key(series) == {"trend", "their interval"} | ({"trend and season"} if wave else set())
 
 
 def test_three_figures_share_their_dates():
