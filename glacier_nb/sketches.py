@@ -20,6 +20,9 @@ PICTURE = "thumbnail.webp"
 WIDTH = 480
 """Pixels of a thumbnail, of which a screen of high density shows half as many."""
 
+DEGREE = math.pi / 180 * 6371
+"""Kilometres of a degree of latitude, on the sphere."""
+
 
 def thumbnail(folder: pathlib.Path, stem: str) -> None:
     """Leave `folder/thumbnail.webp`: of a PNG that the notebook `stem` left there or shows, else of its first page.
@@ -44,7 +47,8 @@ def thumbnail(folder: pathlib.Path, stem: str) -> None:
 def where(dots: Sequence[tuple[str, str, str, BaseGeometry]]) -> str:
     """SVG map, in degrees, of dots: name (and the anchor it leads to), class, what the mouse is told, shape (lon/lat).
 
-    The last ones lie on top. Nothing where all lie in one place.
+    Its scale bar holds along the middle parallel, which it names. The last ones lie on top. Nothing where all lie in
+    one place.
     """
     points = np.array([[shape.centroid.x, shape.centroid.y] for *_, shape in dots])
     span = np.ptp(points, axis=0)
@@ -70,6 +74,13 @@ def where(dots: Sequence[tuple[str, str, str, BaseGeometry]]) -> str:
         told = html.escape(told, quote=True)
         dot = f"<circle class={kind} cx={x:.1f} cy={y:.1f} r={size}><title>{told}</title></circle>"
         drawn.append(f"<a href='#{html.escape(name, quote=True)}' aria-label='{told}'>{dot}</a>")
+    reach = _step(80 / scale * DEGREE)
+    right, low, side = wide - 16, high - 20, "SN"[int(middle[1] > 0)]
+    drawn.append(
+        f"<path class=scale d='M{right - reach / DEGREE * scale:.1f} {low:.0f}H{right:.0f}'/>"
+        f"<text text-anchor=end x={right:.0f} y={low - 6:.0f}>{reach:g} km at {abs(middle[1]):.0f}°{side}</text>"
+        f"<text class=north text-anchor=middle x={right - 8:.0f} y=34>N<tspan x={right - 8:.0f} dy=-13>↑</tspan></text>"
+    )
     head = f"<svg class=where viewBox='0 0 {wide:.0f} {high:.0f}' role=img aria-label='Map of the runs'>"
     return f"{head}{''.join(drawn)}</svg>"
 

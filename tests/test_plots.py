@@ -1,5 +1,7 @@
 """Views of scenes whose answers are known, and of real fronts."""
 
+import re
+
 import geopandas as gpd
 import holoviews as hv
 import numpy as np
@@ -10,9 +12,9 @@ import rioxarray
 import shapely
 import xarray as xr
 from bokeh.models import ColorBar, Legend, Line, ScaleBar
-from scenery import drawn, elsewhere, figures, front_lines, landscape, unnamed
+from scenery import drawn, elsewhere, figures, front_lines, key, landscape, unnamed
 
-from glacier_nb import plots, readers, terminus
+from glacier_nb import plots, readers, sketches, terminus
 
 
 def test_axes_say_what_and_in_which_unit():
@@ -37,6 +39,18 @@ def test_a_map_in_degrees_has_its_scale_in_metres():
     true = pyproj.Geod(ellps="WGS84").line_length([shown.start, shown.end], [77.3, 77.3])  # the middle of the map
     assert ground.end - ground.start == pytest.approx(true, rel=0.005)  # a sphere's degree is off by that at most
     assert any("N" in str(getattr(label, "text", "")) for label in part.center)
+
+
+@pytest.mark.parametrize("lat", [-70.0, 46.0])
+def test_the_scale_on_a_map_of_runs_is_true_along_its_middle_parallel(lat):
+    ends = [("a", "good", "a", shapely.Point(10, lat)), ("b", "good", "b", shapely.Point(10.5, lat))]
+    drawn = sketches.where(ends)
+    one, two = (float(x) for x in re.findall(r"cx=([\d.]+)", drawn))
+    start, end = (float(x) for x in re.search(r"class=scale d='M([\d.]+) [\d.]+H([\d.]+)'", drawn).groups())
+    told, where = re.search(r">([\d.]+) km at (\d+°[NS])<", drawn).groups()
+    true = pyproj.Geod(a=6_371_000, b=6_371_000).inv(10, lat, 10.5, lat)[2] / 1000  # on the sphere, a great circle
+    assert (end - start) / (two - one) * true == pytest.approx(float(told), rel=1e-3)  # pixels to one decimal
+    assert where == f"{abs(lat):.0f}°{'S' if lat < 0 else 'N'}" and "class=north" in drawn
 
 
 def test_before_and_after_pan_together():
@@ -92,6 +106,13 @@ def test_fronts_take_the_colour_of_their_date():
     assert (one.transform.low, one.transform.high) == (two.transform.low, two.transform.high)
     assert list(lines.data_source.data["front"]) == list(points.data_source.data["front"])
     assert left.select_one(ColorBar)
+
+
+def test_ground_unseen_under_fronts_is_named():
+    near = landscape(0)["scene"]
+    holed = near.where(near["x"] > 512_600)
+    for base, named in ((near, set()), (holed, {"not seen"})):
+        assert key(figures(hv.render(plots.fronts(front_lines()[0], base)))[0]) == named
 
 
 @pytest.mark.parametrize(
@@ -151,8 +172,8 @@ def test_a_key_takes_the_rows_that_its_width_needs(width, columns):
     coords = {"zone": list(zones[:-1]), "y": 10.0 * np.arange(7)[::-1], "x": 10.0 * np.arange(7)}
     layer = xr.DataArray(chances, coords, ("zone", "y", "x")).odc.assign_crs("EPSG:32632")
     (figure,) = figures(hv.render(plots.zones(layer, title="zones", width=width)))
-    key = figure.select_one(Legend)
-    assert [item.label.value for item in key.items] == [*zones[:-1], "not seen"] and key.ncols == columns
+    legend = figure.select_one(Legend)
+    assert [item.label.value for item in legend.items] == [*zones[:-1], "not seen"] and legend.ncols == columns
 
 
 def test_jakobshavn_by_box_and_by_centreline(data):
