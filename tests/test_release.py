@@ -64,9 +64,10 @@ def outside(installed, tmp_path, monkeypatch):
 
 
 def shipped(root: pathlib.Path) -> dict[str, pathlib.Path]:
-    """Name in the wheel to file in the repository, of the package and the notebooks."""
-    files = [path for path in (root / "glacier_nb").rglob("*") if path.is_file() and path.suffix != ".pyc"]
+    """Name in the wheel to file in the repository, of the package, the notebooks and their pictures."""
+    files = [path for path in (root / "glacier_nb").rglob("*") if path.is_file() and path.parent.name != "__pycache__"]
     books = {f"glacier_nb/notebooks/{path.name}": path for path in (root / "notebooks").glob("*.ipynb")}
+    books |= {f"glacier_nb/docs/gallery/{path.name}": path for path in (root / "docs" / "gallery").glob("*.webp")}
     return {path.relative_to(root).as_posix(): path for path in files} | books
 
 
@@ -148,6 +149,9 @@ def test_it_holds_notebooks_weights_and_licence(wheel, project, root):
         files = shipped(root) | {f"{said}/licenses/LICENSE": root / "LICENSE"}
         assert sum(name.startswith("glacier_nb/notebooks/") for name in files) >= 9
         assert sum(name.endswith(".safetensors") for name in files) >= 5
+        for name in (name for name in files if name.endswith(".ipynb")):  # its picture lies where it looks for it
+            (picture,) = re.findall(r"\]\(\.\./(docs/gallery/[^)]+)\)", archive.read(name).decode())
+            assert f"glacier_nb/{picture}" in names
         assert set(files) <= names
         assert not [name for name in names - set(files) if not name.startswith(f"{said}/")], "more than anybody needs"
         for name, path in files.items():
