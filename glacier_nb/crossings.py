@@ -86,13 +86,19 @@ def on_lines(front: shapely.Geometry, gate: Gate, pixel: float) -> Reading:
     """Mean of the most seaward crossings of all lines; a line that is missed takes what its neighbours have.
 
     What a missed stretch may hide is as for a gap in a box; between two lines the front is taken for a random walk.
-    Lea 2018, doi:10.5194/esurf-6-551-2018; what is missed is our reckoning.
+    Where lines are crossed several times, the mean spread of their crossings is in doubt, as by `on_line`.
+    Lea 2018, doi:10.5194/esurf-6-551-2018; what is missed or crossed several times is our reckoning.
     """
     found = np.full(len(gate.lines), np.nan)
     lines, pieces = _turned(gate.lines, gate.centreline), _turned(_pieces(front), gate.centreline)
     line, piece = shapely.STRtree(pieces).query(lines, predicate="intersects")
     points, at = shapely.get_coordinates(shapely.intersection(lines[line], pieces[piece]), return_index=True)
-    np.fmax.at(found, line[at], shapely.line_locate_point(lines[line[at]], shapely.points(points)))
+    along = shapely.line_locate_point(lines[line[at]], shapely.points(points))
+    np.fmax.at(found, line[at], along)
+    each, along = np.unique(np.stack([line[at], along.round(3)]), axis=1)  # two pieces that meet on a line cross once
+    crossed = np.bincount(each := each.astype(int), minlength=len(found))
+    off = along - (np.bincount(each, along, len(found)) / np.maximum(crossed, 1))[each]
+    several = np.sqrt(np.bincount(each, off**2, len(found)) / np.maximum(crossed, 1))  # spread of each line's crossings
     hit, wide = np.isfinite(found), gate.width / len(found)
     if not hit.any():
         off = shapely.distance(gate.lines, front).min()
@@ -105,8 +111,11 @@ def on_lines(front: shapely.Geometry, gate: Gate, pixel: float) -> Reading:
     missed = sum((n * wide) ** 2 for key, n in runs if not key) / (2 * gate.width)
     between = np.sqrt((np.diff(filled) ** 2).mean() / 12 / len(filled)) if len(filled) > 1 else 0.0
     spread = max(_spread(pixel, gate.width), 1 / np.sqrt(len(filled)))
-    note = f"{(~hit).sum()} of {len(hit)} lines missed, filled from their neighbours" if not hit.all() else ""
-    return Reading(float(filled.mean()), gate.width, spread, float(np.hypot(missed, between)), note, found)
+    notes = [f"{(~hit).sum()} of {len(hit)} lines missed, filled from their neighbours"] if not hit.all() else []
+    if (crossed > 1).any():
+        notes += [f"{(crossed > 1).sum()} of {len(hit)} lines crossed several times, the most seaward taken"]
+    gap = float(np.linalg.norm([missed, between, several[hit].mean()]))  # neighbours share a fold: no mean lessens it
+    return Reading(float(filled.mean()), gate.width, spread, gap, "; ".join(notes), found)
 
 
 def from_place(front: shapely.Geometry, gate: Gate, pixel: float) -> Reading:

@@ -115,6 +115,24 @@ def test_missed_lines_take_what_their_neighbours_have():
     assert found.position_m[1] == pytest.approx(boxed.position_m[1], abs=1e-3)
 
 
+@pytest.mark.parametrize(("method", "spacing"), [("multi-centreline", 10.0), ("transects", 100.0)])
+def test_several_crossings_of_a_fold_are_in_doubt_by_their_spread(method, spacing):
+    """Half of the lines pass a fold at 0, 1 and 2 km: the spread of these three, sqrt(2/3) km, counts by half."""
+    fold = line((0, -2000), (0, 800), (1000, 800), (1000, -700), (2000, -700), (2000, 2000))
+    whole = line((0, -2000), (0, 2000))
+    found = terminus.positions(frame([whole, fold]), method, centreline=FLOW, width=2 * HALF, spacing=spacing,
+                               pixel=PIXEL).iloc[1]  # fmt: skip
+    lines = int(2 * HALF / spacing)
+    assert found.note == f"{lines // 2} of {lines} lines crossed several times, the most seaward taken"
+    between = 2000 / np.sqrt(lines - 1) / np.sqrt(12 * lines)  # one step of 2 km among the neighbours
+    assert found.method_error_m == pytest.approx(np.hypot(1000 * np.sqrt(2 / 3) / 2, between), rel=1e-6)
+    true = (1500 * 1000 + 700 * 2000) / (2 * HALF)  # by area: in the fold there is water from 1 to 2 km
+    assert abs(found.position_m - true) < 3 * found.uncertainty_m
+    bent = line((0, -2000), (40, 5), (0, 2000))  # a vertex on a line is one crossing
+    once = terminus.positions(frame([whole, bent]), method, centreline=FLOW, width=2 * HALF, spacing=spacing)
+    assert once.note.eq("").all()
+
+
 def test_positions_across_know_left_from_right():
     """Looking east, north is left: there the front has gone ahead, on the right it stayed."""
     fronts = frame([line((0, -2000), (0, 2000)), line((0, -2000), (0, 0), (400, 2000))])
