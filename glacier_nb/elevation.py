@@ -127,12 +127,15 @@ def change(
     the stable ground's mean, what the fill may be off, wholly shared within a band and in part between
     glaciers (uncertainty.SYSTEMATIC), half a pixel along the margins, and the density.
 
+    A glacier of which nothing is measured and which no fill reaches, or which holds no pixel's middle, has no number:
+    NaN, named in the notes. The region's row is of all others, its area too; of none, it is NaN over the whole area.
+
     Columns: rgi_id ("region" last), time, since, area_m2 (mean), area_first_m2, area_second_m2, dh_m, dh_dt_m_a,
     volume_m3, mass_balance_m_we_a, mass_gt_a, each of the last four with a lower and an upper bound in columns
-    such as volume_lower_m3; void_percent (not measured); fixed_first_percent, fixed_second_percent: by how much
-    greater the mass balance would come out with one date's outlines for both. attrs: units, method, notes (list),
-    ranges_m, sigma_m, stable_mean_m, citation. The volume from a to b is minus that from b to a; rates are the same.
-    Raises LookupError for an unknown fill.
+    such as volume_lower_m3; void_percent (not measured, the region's of all its ice); fixed_first_percent,
+    fixed_second_percent: by how much greater the mass balance would come out with one date's outlines for both.
+    attrs: units, method, notes (list), ranges_m, sigma_m, stable_mean_m, citation.
+    The volume from a to b is minus that from b to a; rates are the same. Raises LookupError for an unknown fill.
     """
     measured, pixel = pair.dh.where(pair.stable), abs(pair.odc.geobox.resolution.x)
     if correlation is None:
@@ -140,7 +143,7 @@ def change(
     settled, n = (float(one) for one in dask.compute(measured.mean(), measured.count()))
     shared = correlation.sigma / np.sqrt(variograms.effective_samples(max(n, 1) * pixel**2, correlation))
     z, years = scipy.stats.norm.ppf(0.5 + level / 2), _years(pair)
-    frame = _sums(pair, voids.hypsometry(pair, fill, band), correlation, shared, z)
+    frame, without = _sums(pair, voids.hypsometry(pair, fill, band), correlation, shared, z)
     frame["area_m2"] = (frame.area_first_m2 + frame.area_second_m2) / 2
     for name in ("first", "second"):
         area = frame[f"area_{name}_m2"]
@@ -169,37 +172,56 @@ def change(
         "method": f"voids: {fill} in bands of {band:g} m; area of both dates; {density[0]:g} +- {density[1]:g} kg m-3",
         "level": level, "ranges_m": list(correlation.ranges), "sigma_m": correlation.sigma,
         "stable_mean_m": settled, "stable_error_m": float(shared), "citation": CITATION,
-        "notes": _notes(pair, settled, float(shared), z),
+        "notes": [*without, *_notes(pair, settled, float(shared), z)],
     }  # fmt: skip
     return frame
 
 
 def _sums(
     pair: xr.Dataset, table: pd.DataFrame, correlation: variograms.Correlation, shared: float, z: float
-) -> pd.DataFrame:
+) -> tuple[pd.DataFrame, list[str]]:
     """Sums of a hypsometry by glacier and for the region, with standard deviations: `sd` of the volume (m3) from errors
-    of dh and voids, `edge` of it (m3) from half of each pixel at the edge, `area_sd` (m2) of the mean area."""
+    of dh and voids, `edge` of it (m3) from half of each pixel at the edge, `area_sd` (m2) of the mean area; and a note
+    where a glacier has no number: it is in none of the region's sums, its area neither, as a rate would come out low.
+    """
     ids, pixel, ground = pair.rgi_id.values, table.attrs["pixel_m2"], pair.scale.values
     names = ["n", "seen", "total", "total_first", "total_second", "total_edge"]
     off = ((table.n - table.seen) * table.spread_m) ** 2  # wholly shared within a band, not between bands
-    sums = table.assign(off=off).groupby("rgi_id")[[*names, "off"]].sum().reindex(ids, fill_value=0)
+    sums = table.assign(off=off, without=table.total.isna()).groupby("rgi_id")[[*names, "off", "without"]].sum()
+    sums = sums.reindex(ids, fill_value=0)
+    known = (sums.n > 0).to_numpy() & (sums.without == 0).to_numpy()
+    sums.loc[~known, [name for name in names if name.startswith("total")]] = np.nan
+    area = pair.area.values
+    without = _without(pd.Series(area.mean(axis=0), ids)[~known], area.mean(axis=0).sum())
+    known |= ~known.any()  # of nothing but NaN the region's row is NaN, over all of its area
     cell = pixel / ground  # m2 on the ground, by glacier
-    extent, gap = sums.n.to_numpy() * cell, np.sqrt(sums.off.to_numpy()) * cell
+    extent, gap = sums.n.to_numpy() * cell * known, np.sqrt(sums.off.to_numpy()) * cell * known
     volume, one, two = (sums[f"total{part}"].to_numpy() * cell for part in ("", "_first", "_second"))
     own, together = variograms.areal_errors(extent, np.stack([pair.east, pair.north], axis=1), correlation)
     half = pair.margin.values * np.sqrt(pixel) / 2
     edge = sums.total_edge.to_numpy() * cell / 2
     whole = (together**2 + shared**2) * extent.sum() ** 2 + uncertainty.combine(gap) ** 2
-    return pd.DataFrame({
+    frame = pd.DataFrame({
         "rgi_id": [*ids, "region"],
         "time": pd.Timestamp(pair.second), "since": pd.Timestamp(pair.first),
-        "area_first_m2": _and_sum(pair.area.values[0]), "area_second_m2": _and_sum(pair.area.values[1]),
-        "volume_m3": _and_sum(volume), "first": _and_sum(one), "second": _and_sum(two),
+        "area_first_m2": _and_sum(area[0], known), "area_second_m2": _and_sum(area[1], known),
+        "volume_m3": _and_sum(volume, known), "first": _and_sum(one, known), "second": _and_sum(two, known),
         "void_percent": 100 * (1 - _and_sum(sums.seen) / np.maximum(_and_sum(sums.n), 1)),
         "sd": np.sqrt(np.r_[(own**2 + shared**2) * extent**2 + gap**2, whole]),
-        "edge": np.r_[edge, uncertainty.combine(edge)] / z,
-        "area_sd": np.r_[uncertainty.combine(half.T), uncertainty.combine(half.ravel())] / 2 / z,
+        "edge": np.r_[edge, uncertainty.combine(edge[known])] / z,
+        "area_sd": np.r_[uncertainty.combine(half.T), uncertainty.combine(half[:, known].ravel())] / 2 / z,
     })  # fmt: skip
+    return frame, without
+
+
+def _without(area: pd.Series, whole: float) -> list[str]:
+    """The note of glaciers without a number, by their mean area in m2; none where all have one."""
+    if not len(area):
+        return []
+    named = ", ".join(map(str, area.index[:5])) + (f" and {len(area) - 5} more" if len(area) > 5 else "")
+    rest = ": the region's area, volume and rates are of the rest"
+    return [f"{area.sum() / 1e6:.3f} of {whole / 1e6:.3f} km² have no number (nothing there is measured or can be "
+            f"filled: {named})" + (rest if area.sum() < whole else "")]  # fmt: skip
 
 
 def _years(pair: xr.Dataset) -> float:
@@ -222,6 +244,8 @@ def _notes(pair: xr.Dataset, settled: float, shared: float, z: float) -> list[st
         notes.append(
             f"outlines are up to {pair.outlines_off_days / 365.25:.1f} years from their DEM: the area is not its"
         )
+    if np.isnan(settled):
+        notes.append("no stable ground is measured: the DEMs may lie a constant apart that no interval holds")
     if abs(settled) > max(z * shared, 0.05):
         notes.append(f"stable ground changed by {settled:+.2f} m: coregister the DEMs first")
     return notes
@@ -231,9 +255,9 @@ def _inner(ice: np.ndarray) -> np.ndarray:
     return ndimage.binary_erosion(ice > 0, border_value=1).astype("float32")
 
 
-def _and_sum(values: np.ndarray) -> np.ndarray:
+def _and_sum(values: np.ndarray, known: np.ndarray | slice = slice(None)) -> np.ndarray:
     values = np.asarray(values, dtype=float)
-    return np.r_[values, values.sum()]
+    return np.r_[values, values[known].sum()]
 
 
 def _burnt(shapes: np.ndarray, numbers: Sequence[int], like: xr.DataArray):

@@ -107,9 +107,9 @@ def hypsometry(pair: xr.Dataset, fill: str = "hypsometric", band: float = BAND) 
 
     Columns: rgi_id, elevation_m (the band's middle; NaN: neither DEM tells), n (pixels that are ice at either date),
     seen (measured), dh_m (their mean), spread_m (standard deviation about the value that fills the band),
-    filled_m (what stands in where nothing was measured), total (m times pixels, voids filled), and n, seen and total
-    of the ice of the first date (n_first, ...), of the second, and of the pixels along the edge of both (McNabb et al.
-    2019). attrs: fill, band_m, pixel_m2. ValueError: no pixel is ice at either date.
+    filled_m (what stands in where nothing was measured), total (m times pixels, voids filled; NaN where nothing stands
+    in), and n, seen and total of the ice of the first date (n_first, ...), of the second, and of the pixels along the
+    edge of both (McNabb et al. 2019). attrs: fill, band_m, pixel_m2. ValueError: no pixel is ice at either date.
     """
     row = find(fill)
     layers = [pair[name].data for name in LAYERS]
