@@ -161,7 +161,7 @@ def be_sure(head: np.ndarray, shapes: np.ndarray, axis: np.ndarray) -> None:
 def rectangle(shapes: np.ndarray, axis: np.ndarray, right, left, width: float | None) -> shapely.Polygon:
     """Box along `axis` in the band inside all `right` and `left` ends, past all fronts; up-glacier corners first.
 
-    ValueError: the fronts span no band together.
+    ValueError: the fronts span no band together, or none crosses the box.
     """
     right, left = np.max(right), np.min(left)
     middle, half = (right + left) / 2, width / 2 if width else 0.49 * (left - right)  # all pass both sides
@@ -170,6 +170,8 @@ def rectangle(shapes: np.ndarray, axis: np.ndarray, right, left, width: float | 
     to_map, far = np.array([axis, axis @ LEFT]), np.abs(shapely.get_coordinates(shapes)).max() * 2
     corners = np.array([(-1, middle - half), (-1, middle + half), (1, middle + half), (1, middle - half)])
     along = shapely.get_coordinates(shapely.intersection(shapes, shapely.Polygon(corners * (far, 1) @ to_map))) @ axis
+    if not len(along):
+        raise ValueError(f"no front crosses a box {2 * half:.0f} m wide there: move the centreline to where they are")
     corners[:, 0] = np.repeat([along.min() - 2 * REACH * half, along.max() + 2 * REACH * half], 2)
     return shapely.Polygon(corners @ to_map)
 

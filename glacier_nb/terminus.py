@@ -192,14 +192,15 @@ def _measure(fronts, method, box, centreline, width, upglacier, pixel, spacing):
     _known(fronts, "time", "rgi_id")
     metres(fronts)
     fronts = fronts.sort_values("time", kind="stable").reset_index(drop=True)
-    boxes, lines, heads = (_by_glacier(thing, fronts.crs) for thing in (box, centreline, upglacier))
+    drawn = {"box": box, "centreline": centreline, "upglacier": upglacier}
+    boxes, lines, heads = (_by_glacier(thing, fronts.crs, name) for name, thing in drawn.items())
     shapes, order = fronts.geometry.to_numpy(), fronts.groupby("rgi_id", sort=False).indices
     sizes, readings, gated = _sizes(fronts, pixel), [Reading(note="refused: no front")] * len(fronts), []
     for rgi_id, rows in tqdm(order.items(), desc=f"fronts by {method}", delay=2, leave=False):
         there = [n for n in rows if shapes[n]]
         given = boxes(rgi_id), lines(rgi_id), width, heads(rgi_id), spacing or row.spacing
         try:
-            gate, why = row.gate(shapes[there], *given), ""
+            gate, why = row.gate(_some(shapes[rows]), *given), ""
         except ValueError as error:
             gate, why = None, str(error)
         for n in there:
@@ -208,6 +209,13 @@ def _measure(fronts, method, box, centreline, width, upglacier, pixel, spacing):
     if gated and not any(gate for _, gate in gated):
         raise ValueError(f"{rgi_id}: {why}")
     return row, fronts, order, readings, gated
+
+
+def _some(shapes: np.ndarray) -> np.ndarray:
+    there = shapes[~(shapely.is_missing(shapes) | shapely.is_empty(shapes))]
+    if not len(there):
+        raise ValueError(f"none of its {len(shapes)} fronts has a geometry: draw one, or leave the glacier out")
+    return there
 
 
 def _known(fronts: gpd.GeoDataFrame, *columns: str) -> None:
@@ -234,12 +242,10 @@ def _defaults(options: dict) -> dict:
 def _draw(fronts: gpd.GeoDataFrame, upglacier, shape: Callable[..., shapely.Geometry]) -> gpd.GeoDataFrame:
     """`shape` of each glacier's fronts, unit vector down-glacier, and right and left ends across it."""
     _known(fronts, "rgi_id")
-    heads, rows = _by_glacier(upglacier, fronts.crs), []
-    for rgi_id, mine in (
-        fronts.dropna(subset="geometry").sort_values("time", kind="stable").groupby("rgi_id", sort=False)
-    ):
+    heads, rows = _by_glacier(upglacier, fronts.crs, "upglacier"), []
+    for rgi_id, mine in fronts.sort_values("time", kind="stable").groupby("rgi_id", sort=False):
         try:
-            rows.append((rgi_id, shape(*_flow(mine.geometry.to_numpy(), heads(rgi_id))), ""))
+            rows.append((rgi_id, shape(*_flow(_some(mine.geometry.to_numpy()), heads(rgi_id))), ""))
         except ValueError as error:
             rows.append((rgi_id, None, str(error)))
     if rows and not any(drawn for _, drawn, _ in rows):
@@ -269,10 +275,14 @@ def _steps(one: shapely.Geometry, other: shapely.Geometry) -> tuple[np.ndarray, 
     return np.diff(shapely.get_coordinates(lines).reshape(-1, 2, 2), axis=1)[:, 0], ~past
 
 
-def _by_glacier(thing, crs) -> Callable[[str], shapely.Geometry | None]:
-    """Look-up of a glacier's geometry: in a frame by rgi_id, or one geometry (or x, y) for all."""
+def _by_glacier(thing, crs, name: str) -> Callable[[str], shapely.Geometry | None]:
+    """Look-up of a glacier's geometry: in a frame by rgi_id as text, or one geometry (or x, y) for all."""
     if isinstance(thing, gpd.GeoDataFrame) and "rgi_id" in thing:
-        return dict(zip(thing.rgi_id, thing.to_crs(crs).geometry, strict=True)).get
+        names = corrections.ids(thing)
+        if len(twice := names[names.duplicated()]):
+            raise ValueError(f"{name} has {(names == twice.iloc[0]).sum()} rows of {twice.iloc[0]}: keep one of them")
+        found = dict(zip(names, thing.to_crs(crs).geometry, strict=True))
+        return lambda rgi_id: found.get(str(rgi_id))
     if isinstance(thing, gpd.GeoDataFrame | gpd.GeoSeries):
         thing = thing.geometry.to_crs(crs).union_all()
     one = shapely.Point(thing) if isinstance(thing, tuple | list) else thing

@@ -230,6 +230,20 @@ def test_box_and_centreline_drawn_from_fronts_alone(angle):
     assert one.contains(lines.geometry.iloc[0].interpolate(0.5, normalized=True))
 
 
+def test_a_front_without_geometry_draws_nothing_and_its_glacier_is_not_lost():
+    lines = pd.concat([frame([front(0), shapely.LineString(), None, front(300)]), frame([None], "b")])
+    drawn = terminus.draw_box(lines, flow().coords[0]).set_index("rgi_id")
+    whole = terminus.draw_box(frame([front(0), front(300)]), flow().coords[0])
+    assert drawn.geometry["a"].equals(whole.geometry.item())
+    assert drawn.geometry["b"] is None and drawn.note["b"].startswith("none of its 1 fronts has a geometry")
+
+
+def test_a_number_names_the_glacier_that_its_text_does():
+    boxes = gpd.GeoDataFrame({"rgi_id": ["3"]}, geometry=[box()], crs=CRS)
+    found = terminus.positions(frame([front(0), front(50)], 3), box=boxes, upglacier=flow().coords[0])
+    assert found.position_m.tolist() == pytest.approx([0, 50])
+
+
 def test_uncertainty_covers_noise_of_a_pixel():
     rng = np.random.default_rng(3)
     n, noisy = 81, []
@@ -289,6 +303,18 @@ def test_bad_input_is_refused_in_one_line():
         with pytest.raises(ValueError, match=why) as error:
             call()
         assert "\n" not in str(error.value)
+    nowhere, afar = lines.assign(geometry=[None, shapely.LineString()]), shapely.affinity.translate(flow(), 0, 90_000)
+    for method in EVERY:
+        with pytest.raises(ValueError, match=r"^a: none of its 2 fronts has a geometry"):
+            terminus.positions(nowhere, method, centreline=flow(), width=500.0)
+        try:
+            found = terminus.positions(lines, method, centreline=afar, width=500.0)
+            assert found.note.str.match(r"refused: (outside|passes).* by \d+ m$").all()
+        except ValueError as error:
+            assert str(error).startswith("a: no front crosses a box 500 m wide there")
+    twice = gpd.GeoDataFrame({"rgi_id": ["a", "a"]}, geometry=[box(), flow().buffer(9)], crs=CRS)
+    with pytest.raises(ValueError, match="box has 2 rows of a: keep one"):
+        terminus.positions(lines, box=twice, upglacier=(0, 0))
     assert len(terminus.positions(lines.iloc[:0], "box", box=box(), centreline=flow())) == 0
 
 
