@@ -141,6 +141,7 @@ def cycle(table: pd.DataFrame, harmonics: int = 1, by: Sequence[str] = SERIES) -
     then a season and a slow drift are hard to tell apart, and the intervals wide), note. Without a season (NaN, `note`
     says why): fewer dates than terms and three more, under 1.5 years, or half of the shortest wave that no date of any
     year is in. Three dates or more; outliers left out. Years are from 1 January, 365.25 days.
+    Raises ValueError for `harmonics` below 1 and, as all here that fit or compare, for a position without a date.
     """
     rows = []
     groups = list(_kept(table, by))
@@ -190,8 +191,14 @@ def _series(table: pd.DataFrame, by: Sequence[str]) -> Iterator[pd.Index]:
 
 
 def _kept(table: pd.DataFrame, by: Sequence[str]) -> Iterator[tuple[tuple, pd.DataFrame]]:
-    """Each series' name and its measured rows by time, without outliers."""
+    """Each series' name and its measured rows by time, without outliers; ValueError for a position without a date."""
     table = table[~table["outlier"]] if "outlier" in table else table
+    undated = table["time"].isna() & table["position_m"].notna()
+    if undated.any():
+        raise ValueError(
+            f"{undated.sum()} of {len(table)} positions have no date, the first in row {table.index[undated][0]}: set"
+            " their column time, or leave them out, table.dropna(subset='time')"
+        )
     table = table.assign(time=pd.to_datetime(table["time"])).reset_index(drop=True)
     for rows in _series(table, by):
         mine = table.loc[rows]
@@ -199,6 +206,8 @@ def _kept(table: pd.DataFrame, by: Sequence[str]) -> Iterator[tuple[tuple, pd.Da
 
 
 def _no_season(time: pd.Series, harmonics: int) -> str:
+    if harmonics < 1:
+        raise ValueError(f"harmonics={harmonics}: a season has one wave or more; for a rate alone take rates")
     years = (time - time.iloc[0]) / YEAR
     if len(time) < 5 + 2 * harmonics:
         return f"{len(time)} dates are too few for a season"

@@ -136,6 +136,20 @@ def test_the_envelope_is_the_farthest_of_each_year():
     assert (whole.retreat_m.item(), whole.advance_m.item()) == (-90, 50)
 
 
+def test_bad_input_is_refused_in_one_line():
+    whole = table([0, 50, -20, 10], np.array([0, 100, 400, 800]))
+    undated = whole.assign(time=[*whole.time[:3], pd.NaT])
+    for fit in (fluctuations.cycle, fluctuations.curve):
+        with pytest.raises(ValueError, match=r"^harmonics=0: a season has one wave or more"):
+            fit(whole, harmonics=0)
+    for call in (fluctuations.cycle, fluctuations.curve, fluctuations.rates, fluctuations.envelope):
+        with pytest.raises(ValueError, match=r"^1 of 4 positions have no date, the first in row 3: set") as error:
+            call(undated)
+        assert "\n" not in str(error.value)
+    refused = undated.assign(position_m=[*whole.position_m[:3], np.nan])  # no position: nothing that a date is for
+    pd.testing.assert_frame_equal(fluctuations.rates(refused), fluctuations.rates(whole[:3]))
+
+
 def test_each_transect_is_a_series():
     lines = pd.concat([table([0, k], np.array([0, 365.25]), offset_m=float(k)) for k in (100, 300)])
     found = fluctuations.rates(lines.drop(columns="method"), by=("rgi_id", "offset_m")).set_index("offset_m")
