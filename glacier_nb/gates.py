@@ -182,8 +182,8 @@ def _spine(fronts, box, centreline, width, upglacier) -> tuple[shapely.LineStrin
     if sided is None and width is None:
         raise ValueError("no width across the centreline: give width=, or box=")
     wide = float(width or sided.width)
-    line = sided.centreline if centreline is None else flowline(fronts, box, centreline, None, upglacier).centreline
-    return _taken_on(line, fronts, wide / 2), wide
+    flow = sided if sided and centreline is None else flowline(fronts, box, centreline, None, upglacier)
+    return _taken_on(flow.centreline, fronts, wide / 2), wide
 
 
 def _taken_on(line: shapely.LineString, fronts: np.ndarray, half: float) -> shapely.LineString:

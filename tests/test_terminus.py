@@ -205,6 +205,15 @@ def test_a_glacier_without_its_box_is_refused_not_lost():
     assert len(found) == 4 and found.loc["b", "note"].str.contains("refused: no box").all()
 
 
+@pytest.mark.parametrize("method", sorted(EVERY))
+def test_a_glacier_without_its_centreline_is_refused_not_lost(method):
+    lines = pd.concat([frame([front(0), front(100)], name) for name in ("a", "b")])
+    along = gpd.GeoDataFrame({"rgi_id": ["a"]}, geometry=[flow()], crs=CRS)
+    found = terminus.positions(lines, method, centreline=along, width=2 * HALF).set_index("rgi_id")
+    assert len(found) == 4 and found.loc["b", "note"].str.contains("refused: no .*centreline").all()
+    assert found.loc["a", "position_m"].notna().all()
+
+
 @pytest.mark.parametrize("bend", [0.0, 0.6])
 def test_a_box_is_drawn_along_a_centreline_of_given_width(bend):
     path = shapely.LineString(turn([(-6000, bend * 1000), (-4000, 0), (4000, 0), (6000, bend * 1000)], 0))
