@@ -17,7 +17,7 @@ import shapely
 import xarray as xr
 from scipy import ndimage
 
-from glacier_nb import blocks, crs, uncertainty, variograms, voids
+from glacier_nb import basins, blocks, crs, uncertainty, variograms, voids
 from glacier_nb.dems import Shift, alike, at, coregister, day, read
 from glacier_nb.outliers import screen
 
@@ -54,11 +54,11 @@ def difference(
 
     `outlines_first` and `outlines_second` (rgi_id, geometry) are of the DEMs' dates, a glacier's parts together or in
     rows of their own. `ground`: what is stable (default `stable` off both). Lazy where the DEMs are. Variables: dh (m),
-    elevation (m, mean of both, or the one there is), glacier (int32, number in rgi_id, -1: none; what both dates
-    claim for different glaciers is the first id's), dates (uint8 sum of 1: ice at the first, 2: at the second, 4: at
-    the edge of both), stable (bool); along rgi_id: area, margin (m2, m; epoch, rgi_id) of what is on the
-    grid, on the ground; east, north (m). attrs: first, second (dates), outlines_off_days (most
-    between a DEM and its outlines). difference(a, b) is -difference(b, a).
+    elevation (m, mean of both, or the one there is), glacier (int32, number in rgi_id, -1: none; ground that
+    several glaciers claim, at one date or at two, is the first id's), dates (uint8 sum of 1: ice at the first, 2: at
+    the second, 4: at the edge of both), stable (bool); along rgi_id: area, margin (m2, m; epoch, rgi_id) of the ice
+    on those pixels, on the ground; east, north (m). attrs: first, second (dates), outlines_off_days (most between a
+    DEM and its outlines), overlap_m2 (claimed twice at a date). difference(a, b) is -difference(b, a).
     Raises ValueError for DEMs on two grids, in degrees, in feet, above two datums, or without dates; for no glacier.
     """
     alike(first, second)
@@ -87,6 +87,8 @@ def difference(
     heights = np.where(np.isfinite(second.data), (heights + second.data) / np.float32(2), heights)
     union = one.union(two)
     ground_scale, middle = crs.scale(union), union.centroid
+    claimed, (one, two) = (one, two), (_owned(side, union) for side in (one, two))
+    twice = max(all_.area.sum() - own.area.sum() for all_, own in zip(claimed, (one, two), strict=True))
     layers = {
         "dh": (second.data - first.data, "m", "elevation change"),
         "elevation": (heights, "m", "elevation"),
@@ -107,7 +109,7 @@ def difference(
     off = [(pd.to_datetime(side.time.map(day)) - time).abs().max().days for side, time in zip(both, times, strict=True)
            if "time" in side]  # fmt: skip
     facts = {"first": f"{times[0]:%Y-%m-%d}", "second": f"{times[1]:%Y-%m-%d}", "outlines_off_days": max([0, *off])}
-    return pair.assign_attrs(facts)
+    return pair.assign_attrs(facts, overlap_m2=float(twice / ground_scale.mean()))
 
 
 def change(
@@ -244,11 +246,21 @@ def _notes(pair: xr.Dataset, settled: float, shared: float, z: float) -> list[st
         notes.append(
             f"outlines are up to {pair.outlines_off_days / 365.25:.1f} years from their DEM: the area is not its"
         )
+    if (twice := pair.attrs.get("overlap_m2", 0)) > abs(pair.odc.geobox.resolution.x) ** 2:
+        notes.append(f"outlines lie over one another on {twice / 1e6:.3f} km²: counted once, as the first id's")
     if np.isnan(settled):
         notes.append("no stable ground is measured: the DEMs may lie a constant apart that no interval holds")
     if abs(settled) > max(z * shared, 0.05):
         notes.append(f"stable ground changed by {settled:+.2f} m: coregister the DEMs first")
     return notes
+
+
+def _owned(side: gpd.GeoSeries, ground: gpd.GeoSeries) -> gpd.GeoSeries:
+    """The ice of a date on each glacier's `ground` (both by rgi_id), as its pixels are: of two that claim one place
+    it is the first's."""
+    owners = gpd.GeoDataFrame({"rgi_id": ground.index}, geometry=ground.to_numpy(), crs=ground.crs)
+    cut = basins.split(gpd.GeoDataFrame(geometry=side[~side.is_empty].to_numpy(), crs=side.crs), owners)
+    return cut.set_index("rgi_id").geometry.reindex(ground.index, fill_value=shapely.Polygon())
 
 
 def _inner(ice: np.ndarray) -> np.ndarray:

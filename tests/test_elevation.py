@@ -222,6 +222,30 @@ def test_the_region_is_of_the_glaciers_that_have_a_number():
     assert f"{13 * 1500 / 1e6:.3f} of " in note and "thin" in note and not plain.attrs["notes"]
 
 
+def test_ground_that_two_glaciers_claim_counts_once():
+    """A metre off everywhere is a metre off each, whichever outlines overlap, at one date or from one to the other."""
+    a, b, inside = ("a", 1200, 900, 3600, 2400), ("b", 2400, 900, 4800, 2400), ("c", 1500, 1200, 2100, 1800)
+    grown = ("a", 1200, 900, 4200, 2400)
+    dems = dem(RELIEF, "2005-08-20"), dem(RELIEF - 1, "2015-08-20")
+    for first, second, shared in (([a, b], [a, b], 1.8), ([a, b, inside], [grown, b], 2.7), ([a], [b], 0)):
+        sides = outlines(*first), outlines(*second)
+        found = elevation.difference(*dems, *sides)
+        table = elevation.change(found, correlation=STABLE).set_index("rgi_id")
+        areas = [shapely.union_all(side.geometry).area for side in sides]
+        assert table.area_m2["region"] == pytest.approx(np.mean(areas), rel=1e-9)
+        assert found.overlap_m2 == pytest.approx(shared * 1e6, rel=1e-9, abs=1e-3)
+        notes = " ".join(table.attrs["notes"])
+        assert ("lie over one another" in notes) == (shared > 0)
+        for epoch, date in enumerate((1, 2)):  # areas and pixels agree, glacier by glacier
+            pixels = [((found.glacier == n) & (found.dates & date > 0)).sum() * PIXEL**2 for n in range(len(table) - 1)]
+            assert found.area.values[epoch] == pytest.approx(np.array(pixels), rel=1e-9)
+        if first == second:
+            assert table.dh_m.to_numpy() == pytest.approx(-1, abs=1e-4)  # float32 of 1000 m
+            assert table.area_m2["b"] == pytest.approx(1200 * 1500)
+        if inside in first:  # wholly another's: kept in the table, without a number, and named
+            assert np.isnan(table.dh_m["c"]) and table.area_m2["c"] == 0 and "filled: c)" in notes
+
+
 def test_lazy_blocks_give_the_same():
     memory, blocks = (outliers.screen(pair(3, hidden=True, chunks=n), ["absolute", "bands"]) for n in (None, 64))
     assert isinstance(blocks.dh.data, da.Array)
