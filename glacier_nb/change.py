@@ -52,11 +52,12 @@ def area(
     attrs["unmatched"] how many these are. `corrections.assumed` says it all in words.
 
     Columns: rgi_id ("region" last), time, since, area_m2 (of what the date saw), lower_m2, upper_m2, unseen_m2,
-    change_m2, change_lower_m2, change_upper_m2, change_percent, rate_km2_a, rate_lower_km2_a, rate_upper_km2_a,
-    rate_percent_a, parts (of `min_part` m2 or more), events (since the date before, where all was seen: appeared,
-    disappeared, split into n, merged into n). Areas are on the ground, whatever the map's scale.
-    Raises ValueError for degrees, a missing column, an unknown `since`, a date missing from `seen`, `least_recall`
-    without `divides`.
+    hidden_m2 (ice of any date on ground that this one did not see: under 1 where it saw the glacier whole), change_m2,
+    change_lower_m2, change_upper_m2, change_percent, rate_km2_a, rate_lower_km2_a, rate_upper_km2_a, rate_percent_a,
+    parts (of `min_part` m2 or more), events (since the date before, where all was seen: appeared, disappeared, split
+    into n, merged into n). Areas are on the ground, whatever the map's scale.
+    Times with a zone become UTC. Raises ValueError for degrees, a missing column, an unknown `since`, two systems at
+    one date, a date missing from `seen`, `least_recall` without `divides`.
     """
     need = {"time"} if divides is not None else {"time", "rgi_id"}
     if missing := need - set(outlines.columns):
@@ -66,13 +67,13 @@ def area(
     if least_recall is not None and divides is None:
         raise ValueError(f"least_recall={least_recall}: recall is of an inventory's outlines, give them as divides")
     vectorize.metres(outlines)
+    _one_system(outlines)
     frame, views = _by_glacier(outlines, divides), _views(seen, outlines.crs)
     dates = pd.DatetimeIndex(sorted(set(frame.time.unique()) | set(views)))
     if views and (blind := sorted(set(dates) - set(views))):
         raise ValueError(f"seen has no row for {blind[0]}: give one for each date of the outlines")
-    found = np.flatnonzero(
-        np.full(len(dates), True) if since is None else dates.floor("D") == pd.Timestamp(since).floor("D")
-    )
+    day = None if since is None else pd.to_datetime(since, utc=True).tz_localize(None).floor("D")
+    found = np.flatnonzero(np.full(len(dates), True) if day is None else dates.floor("D") == day)
     if not len(dates):
         raise ValueError("no outlines: give those of two dates or more, or seen of the dates that found no ice")
     if not len(found):
@@ -84,22 +85,24 @@ def area(
     mapped = np.full(shapes.shape, divides is not None or seen is not None)
     ground, buffer = np.ones(len(ids)), np.zeros(shapes.shape)
     shapes[at], mapped[at], ground[at[0]] = frame.geometry.to_numpy(), True, vectorize.scale(frame)
-    shapes = np.stack([_within(shapes[:, n], views.get(date)) for n, date in enumerate(dates)], axis=1)
+    shapes = np.stack([events.within(shapes[:, n], views.get(date)) for n, date in enumerate(dates)], axis=1)
     grown = _shrinking(shapes, mapped, views.get(dates[0])) if no_growth else None
-    size = frame.get("pixel_m", 10.0) if pixel is None else pixel
+    size = frame.get("pixel_m", pd.Series(10.0, frame.index)).fillna(10.0) if pixel is None else pixel
     bounds = uncertainty.area_interval(frame.geometry, size, margin=frame.margin_m)
     own = frame.get("spread_m2", pd.Series(np.nan, frame.index)) * uncertainty.NORMAL_90
     buffer[at] = own.fillna(bounds.upper_m2 - bounds.area_m2)
     half, off = _calibrated(buffer, interval)
     areas, sources = shapely.area(shapes) / ground[:, None], frame.groupby("time").system.first().reindex(dates)
-    parts, told = events.happened(shapes, _compared(shapes, mapped, [views.get(date) for date in dates]), min_part)
+    sights = [views.get(date) for date in dates]
+    parts, told = events.happened(shapes, events.compared(shapes, mapped, sights), min_part)
     kept = np.full(len(ids), True) if least_recall is None else _recall(areas, ids, divides) >= least_recall
+    hidden = events.hidden(shapes, mapped & kept[:, None], sights) / ground[:, None]
     systematic = 1.0 if same_errors else systematic
     tables = []
     for n, date in enumerate(dates):
-        both = _common(*(views.get(day) for day in sorted((date, dates[base]))))
+        both = events.common(*(views.get(day) for day in sorted((date, dates[base]))))
         now, then = (
-            areas[:, k] if both is None else shapely.area(_within(shapes[:, k], both)) / ground for k in (n, base)
+            areas[:, k] if both is None else shapely.area(events.within(shapes[:, k], both)) / ground for k in (n, base)
         )
         known = mapped[:, n] & mapped[:, base] & kept
         unseen = areas[:, n] + areas[:, base] - np.where(known, now + then, 0)
@@ -124,6 +127,7 @@ def area(
             "half": [*half[:, n], uncertainty.combine(half[:, n], systematic)],
             "off": [*off[:, n], off[:, n].sum()],
             "unseen_m2": [*unseen, unseen.sum()],
+            "hidden_m2": [*hidden[:, n], hidden[:, n].sum()],
             "change_m2": [*(now - then), _sum(now - then)],
             "change_half": [*(spread + blank), total],
             "change_off": [*aside, middle],
@@ -157,9 +161,10 @@ def trend(table: pd.DataFrame, level: float = 0.9) -> pd.DataFrame:
     Columns: rgi_id, n (dates), trend_km2_a, lower_km2_a, upper_km2_a, p (Mann-Kendall's, of no trend), trend_percent_a
     (of the first area), linear_km2_a, linear_lower_km2_a, linear_upper_km2_a, linear_p (the same by least squares,
     which one wild date moves); glaciers with three known areas or more. Only for series that every date saw whole:
-    unseen ground would pass for loss, so dates with unseen ice are left out. Sen 1968 and Mann 1945.
+    unseen ground would pass for loss, so dates with hidden ice are left out. Sen 1968 and Mann 1945.
     """
-    whole = table[(table.unseen_m2 < 1) & table.area_m2.notna()].sort_values("time", kind="stable")
+    blind = table.get("hidden_m2", table.unseen_m2)  # of each date by itself, whichever is the date of comparison
+    whole = table[(blind < 1) & table.area_m2.notna()].sort_values("time", kind="stable")
     rows = []
     for rgi_id, series in whole.groupby("rgi_id", sort=False):
         if len(series) >= 3:
@@ -186,9 +191,9 @@ def _finish(table: pd.DataFrame) -> pd.DataFrame:
     table["rate_percent_a"] = table.change_percent / years
     table = table.iloc[np.lexsort((table.time, table.rgi_id, table.rgi_id == "region"))].reset_index(drop=True)
     return table[[
-        "rgi_id", "time", "since", "area_m2", "lower_m2", "upper_m2", "unseen_m2", "change_m2", "change_lower_m2",
-        "change_upper_m2", "change_percent", "rate_km2_a", "rate_lower_km2_a", "rate_upper_km2_a", "rate_percent_a",
-        "parts", "events",
+        "rgi_id", "time", "since", "area_m2", "lower_m2", "upper_m2", "unseen_m2", "hidden_m2", "change_m2",
+        "change_lower_m2", "change_upper_m2", "change_percent", "rate_km2_a", "rate_lower_km2_a", "rate_upper_km2_a",
+        "rate_percent_a", "parts", "events",
     ]]  # fmt: skip
 
 
@@ -220,20 +225,10 @@ def _shrinking(shapes: np.ndarray, mapped: np.ndarray, view: shapely.Geometry | 
     return before - shapely.area(shapes)
 
 
-def _compared(shapes: np.ndarray, mapped: np.ndarray, views: list[shapely.Geometry | None]) -> np.ndarray:
-    """Which glaciers (row) were mapped at a date (column) and at the one before, and all their ice seen at both."""
-    clear = np.zeros(shapes.shape, dtype=bool)
-    for n in range(1, shapes.shape[1]):
-        sides = ((shapes[:, n - 1], views[n]), (shapes[:, n], views[n - 1]))
-        hidden = sum(shapely.area(a) - shapely.area(_within(a, v)) for a, v in sides if v is not None)
-        clear[:, n] = mapped[:, n - 1] & mapped[:, n] & (hidden < 1)
-    return clear
-
-
 def _by_glacier(outlines: gpd.GeoDataFrame, divides: gpd.GeoDataFrame | None) -> gpd.GeoDataFrame:
     """One row per glacier and date, valid, with margin_m and system."""
     key = ["rgi_id", "time"]
-    frame = outlines.assign(system=outlines.get("system", ""), time=pd.to_datetime(outlines.time))
+    frame = outlines.assign(system=outlines.get("system", ""), time=corrections.naive(outlines.time))
     told = [name for name in ("margin_m", "spread_m2") if name in frame and "rgi_id" in frame]
     known = frame.groupby(key)[told].sum(min_count=1) if told else None  # the parts of one glacier err together
     if divides is not None:
@@ -253,38 +248,27 @@ def _by_glacier(outlines: gpd.GeoDataFrame, divides: gpd.GeoDataFrame | None) ->
     return frame
 
 
+def _one_system(outlines: gpd.GeoDataFrame) -> None:
+    """Refuse the outlines of several systems at one date, which would be united."""
+    if "system" not in outlines:
+        return
+    named = outlines[outlines.system.notna() & (outlines.system != "")]
+    for time, systems in named.groupby(corrections.naive(named.time)).system.unique().items():
+        if len(systems) > 1:
+            raise ValueError(f"outlines of {', '.join(map(str, systems))} on {time}: change is of one system at a "
+                             f"time, take outlines[outlines.system == {systems[0]!r}]")  # fmt: skip
+
+
 def _views(seen: gpd.GeoDataFrame | xr.DataArray | None, crs) -> dict[pd.Timestamp, shapely.Geometry]:
     if seen is None:
         return {}
     if isinstance(seen, xr.DataArray):
-        layers = [seen.sel(time=time).assign_attrs(time=str(time)) for time in seen.time.values]
+        layers = [seen.isel(time=n).assign_attrs(time=str(time)) for n, time in enumerate(seen.time.values)]
         seen = gpd.GeoDataFrame(pd.concat([vectorize.seen(layer) for layer in layers]), crs=str(seen.odc.geobox.crs))
-    return dict(zip(pd.to_datetime(seen.time), seen.to_crs(crs).geometry, strict=True))
-
-
-def _common(first: shapely.Geometry | None, second: shapely.Geometry | None) -> shapely.Geometry | None:
-    """What both views hold; None holds everything."""
-    return second if first is None else first if second is None else _meet(np.array([first]), second)[0]
-
-
-def _within(shapes: np.ndarray, view: shapely.Geometry | None) -> np.ndarray:
-    if view is None:
-        return shapes
-    shapely.prepare(view)
-    cut, shapes = ~shapely.covers(view, shapes), shapes.copy()
-    shapes[cut] = _meet(shapes[cut], view)
-    return shapes
-
-
-def _meet(shapes: np.ndarray, view: shapely.Geometry) -> np.ndarray:
-    """Areas that each shape shares with the view; the lines and points where they only touch are none.
-
-    GEOS leaves those in a collection, and no collection of areas and lines can be intersected again.
-    """
-    found = shapely.intersection(shapes, view)
-    mixed = ~np.isin(shapely.get_type_id(found), (3, 6))  # neither polygon nor multipolygon
-    found[mixed] = vectorize.gather(found[mixed], np.arange(mixed.sum()))
-    return found
+    if seen.time.isna().any():
+        raise ValueError("seen has a row without a date: set its column time")
+    group, times = pd.factorize(corrections.naive(seen.time))  # a date may be of several scenes
+    return dict(zip(pd.DatetimeIndex(times), vectorize.gather(seen.to_crs(crs).geometry.array, group), strict=True))
 
 
 def _sum(values: np.ndarray) -> float:

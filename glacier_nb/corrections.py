@@ -1,6 +1,6 @@
 """What numbers say of shapes corrected by hand, by whom, when and why (see edits), and of what was assumed.
 
-Without a source, plain or ours: `ids`, `days`, `noted`, `assumed`.
+Without a source, plain or ours: `ids`, `naive`, `days`, `noted`, `assumed`.
 """
 
 import pandas as pd
@@ -14,9 +14,18 @@ def ids(frame: pd.DataFrame) -> pd.Series:
     return frame["rgi_id"].astype(str)
 
 
+def naive(times: pd.Series) -> pd.Series:
+    """Dates as datetime64 of UTC without a zone: those that have none are of UTC.
+
+    >>> naive(pd.Series(pd.to_datetime(["2020-08-31 01:00"]).tz_localize("+02:00"))).astype(str).tolist()
+    ['2020-08-30 23:00:00']
+    """
+    return pd.to_datetime(times, utc=True).dt.tz_localize(None)
+
+
 def days(times: pd.Series) -> pd.Series:
-    """Dates as ISO text: rows are met by their day."""
-    return pd.to_datetime(times).dt.strftime("%Y-%m-%d")
+    """Dates as ISO text, of UTC: rows are met by their day."""
+    return naive(times).dt.strftime("%Y-%m-%d")
 
 
 def noted(table: pd.DataFrame, shapes: pd.DataFrame) -> pd.DataFrame:

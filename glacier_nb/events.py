@@ -1,11 +1,13 @@
 """What became of glaciers between two dates: appeared, disappeared, split, merged.
 
-Without a source, plain or ours: `happened`, `counted`.
+Without a source, plain or ours: `happened`, `counted`, `compared`, `hidden`, `common`, `within`.
 """
 
 import numpy as np
 import pandas as pd
 import shapely
+
+from glacier_nb import basins
 
 
 def happened(shapes: np.ndarray, compared: np.ndarray, min_part: float = 10_000.0) -> tuple[np.ndarray, np.ndarray]:
@@ -53,3 +55,60 @@ def counted(events: np.ndarray) -> str:
     """
     words = pd.Series([event.split()[0] for event in events if event], dtype=str).value_counts()
     return ", ".join(f"{n} {word}" for word, n in words.items())
+
+
+def compared(shapes: np.ndarray, mapped: np.ndarray, views: list[shapely.Geometry | None]) -> np.ndarray:
+    """Which glaciers (row) were mapped at a date (column) and at the one before, and all their ice seen at both.
+
+    `shapes` as in `happened`, in metres; `mapped` likewise, boolean; `views`: what each date saw, None for all.
+    """
+    clear = np.zeros(shapes.shape, dtype=bool)
+    for n in range(1, shapes.shape[1]):
+        sides = ((shapes[:, n - 1], views[n]), (shapes[:, n], views[n - 1]))
+        lost = sum(shapely.area(a) - shapely.area(within(a, v)) for a, v in sides if v is not None)
+        clear[:, n] = mapped[:, n - 1] & mapped[:, n] & (lost < 1)
+    return clear
+
+
+def hidden(shapes: np.ndarray, mapped: np.ndarray, views: list[shapely.Geometry | None]) -> np.ndarray:
+    """Ice of all dates together on ground that a date (column) did not see, of each glacier (row): m2 of the map.
+
+    Arguments as those of `compared`; where a glacier was not mapped all of its ice is hidden.
+
+    >>> one, half = shapely.box(0, 0, 10, 10), shapely.box(0, 0, 10, 5)
+    >>> hidden(np.array([[half, one, one]]), np.full((1, 3), True), [half, None, one]).tolist()
+    [[50.0, 0.0, 0.0]]
+    """
+    lost = np.zeros(shapes.shape)
+    ask = ~mapped.all(axis=1) | any(view is not None for view in views)
+    ever = shapely.union_all(shapes[ask], axis=1)
+    whole = shapely.area(ever)
+    seen = [whole if view is None else shapely.area(within(ever, view)) for view in views]
+    lost[ask] = whole[:, None] - np.where(mapped[ask], np.stack(seen, axis=1), 0)
+    return lost
+
+
+def common(first: shapely.Geometry | None, second: shapely.Geometry | None) -> shapely.Geometry | None:
+    """What both views hold, polygons of one CRS; None holds everything."""
+    return second if first is None else first if second is None else _meet(np.array([first]), second)[0]
+
+
+def within(shapes: np.ndarray, view: shapely.Geometry | None) -> np.ndarray:
+    """The parts of polygons (of any shape of array) that lie in a view of the same CRS; None holds everything."""
+    if view is None:
+        return shapes
+    shapely.prepare(view)
+    cut, shapes = ~shapely.covers(view, shapes), shapes.copy()
+    shapes[cut] = _meet(shapes[cut], view)
+    return shapes
+
+
+def _meet(shapes: np.ndarray, view: shapely.Geometry) -> np.ndarray:
+    """Areas that each shape shares with the view; the lines and points where they only touch are none.
+
+    GEOS leaves those in a collection, and no collection of areas and lines can be intersected again.
+    """
+    found = shapely.intersection(shapes, view)
+    mixed = ~np.isin(shapely.get_type_id(found), (3, 6))  # neither polygon nor multipolygon
+    found[mixed] = basins.gather(found[mixed], np.arange(mixed.sum()))
+    return found

@@ -323,6 +323,60 @@ def test_trend_of_a_steady_loss():
     assert found.lower_km2_a["a"] <= found.trend_km2_a["a"] <= found.upper_km2_a["a"] and found.p["a"] < 1e-3
 
 
+def test_a_trend_needs_no_whole_first_date():
+    """Five dates, one half clouded: the other four hold the trend whichever it is, and whichever is compared with."""
+    years = [2000, 2005, 2010, 2015, 2020]
+    ice, sky, half = ([block(0, 0, 1000 - 4 * (year - 2000), 1000) for year in years], block(0, 0, 1000, 1000),
+                      block(0, 0, 1000, 500))  # fmt: skip
+    for clouded in years:
+        seen = view(*((year, half if year == clouded else sky) for year in years))
+        drawn = outlines([("a", year, shape & half if year == clouded else shape)
+                          for year, shape in zip(years, ice, strict=True)])  # fmt: skip
+        for since in ("2000-08-30", "2010-08-30", f"{clouded}-08-30"):
+            table = change.area(drawn, seen=seen, since=since)
+            hidden = table[table.rgi_id == "a"].set_index("time").hidden_m2
+            first = 1000 if clouded != 2000 else 980  # metres; the cloud hides the widest that the others show
+            assert hidden[f"{clouded}-08-30"] == pytest.approx(first * 500) and (hidden > 1).sum() == 1
+            found = change.trend(table)
+            assert found.n.tolist() == [4, 4] and found.trend_km2_a.to_numpy() == pytest.approx(-0.004, rel=1e-3)
+
+
+def test_a_date_of_two_scenes_saw_what_either_did():
+    drawn = outlines([("a", year, block(0, 0, 1000, 1000)) for year in (2000, 2010)])
+    left, right, half = block(0, 0, 600, 1000), block(500, 0, 1000, 1000), block(0, 0, 500, 1000)
+    seen = view((2000, left), (2000, right), (2010, half))
+    table = change.area(drawn, seen=seen)
+    assert at(table, "a", 2000).area_m2 == pytest.approx(1e6) and at(table, "a", 2010).change_m2 == pytest.approx(0)
+    assert at(table, "a", 2010).unseen_m2 == pytest.approx(5e5)
+    pd.testing.assert_frame_equal(table, change.area(drawn, seen=seen.iloc[[1, 2, 0]]))
+
+
+def test_times_with_a_zone_are_met_as_utc():
+    drawn, seen = outlines([("a", year, block(0, 0, 1000, 1000)) for year in (2000, 2010)]), view(
+        (2000, block(0, 0, 1000, 500)), (2010, block(0, 0, 1000, 1000)))  # fmt: skip
+    plain = change.area(drawn, seen=seen, since="2010-08-30")
+    zoned, other = (frame.assign(time=frame.time.dt.tz_localize("UTC").dt.tz_convert("Asia/Kathmandu"))
+                    for frame in (drawn, seen))  # fmt: skip
+    for frame, sight in ((zoned, seen), (drawn, other), (zoned, other)):
+        pd.testing.assert_frame_equal(change.area(frame, seen=sight, since="2010-08-30"), plain)
+    pd.testing.assert_frame_equal(change.area(drawn, seen=seen, since="2010-08-30T05:45+05:45"), plain)
+
+
+def test_a_pixel_that_is_not_known_is_ten_metres():
+    drawn = outlines([(name, year, block(0, 0, 1000, 1000)) for name in "ab" for year in (2000, 2010)])
+    table = change.area(drawn.assign(pixel_m=[np.nan, 30.0, 30.0, 30.0]))
+    assert at(table, "a", 2000).upper_m2 == 1e6 + 4000 * 5 and at(table, "a", 2010).upper_m2 == 1e6 + 4000 * 15
+    assert table.drop(columns=["rgi_id", "events"]).query("time > since").notna().all(axis=None)
+
+
+def test_systems_meet_at_different_dates_alone():
+    drawn = outlines([("a", year, block(0, 0, 1000, 1000)) for year in (2000, 2000, 2010)])
+    assert len(change.area(drawn.assign(system=["one", "", "two"]))) == 4  # no name is no other system
+    with pytest.raises(ValueError, match=r"outlines of one, two on 2000-08-30.*outlines.system == 'one'") as error:
+        change.area(drawn.assign(system=["one", "two", "two"]))
+    assert "\n" not in str(error.value)
+
+
 def test_bad_input_is_refused_in_one_line():
     blank = change.area(DRAWN.iloc[:0], DRAWN, view((2000, block(0, 0, 1, 1)), (2005, block(0, 0, 1, 1))))
     assert len(blank) and (blank.area_m2 == 0).any()  # two dates looked and saw no ice: that is a number
@@ -334,6 +388,10 @@ def test_bad_input_is_refused_in_one_line():
         (lambda: change.area(DRAWN.iloc[:0]), "no outlines: give those of two dates"),
         (lambda: change.area(DRAWN.iloc[:0], since="1999-01-01"), "no outlines"),
         (lambda: change.area(DRAWN, seen=view((2000, block(0, 0, 1, 1)))), "seen has no row for 2005-08-30"),
+        (
+            lambda: change.area(DRAWN, seen=view((2000, block(0, 0, 1, 1))).assign(time=pd.NaT)),
+            "seen has a row without",
+        ),
     ):
         with pytest.raises(ValueError, match=why) as error:
             call()
