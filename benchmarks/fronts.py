@@ -3,8 +3,9 @@
     python benchmarks/fronts.py --fronts FILE --centreline FILE --box-width M [--pixel M] [--crs CODE] [--json]
 
 Fronts: lines with a date (a column such as time, date, Date, src_date or year) and, where there are several glaciers,
-a column rgi_id. Centreline: one line, or one per rgi_id, drawn from up-glacier to down-glacier; it gives the sign:
-advance positive, retreat negative. Boxes and lines lie along it, across the given width.
+a column rgi_id or GlacierID; or MEaSUREs termini (NSIDC-0642), a file termini_*.shp or their folder, with rgi_id
+NSIDC-0642-GlacierID. Centreline: one line, or one per rgi_id, drawn from up-glacier to down-glacier; it gives the
+sign: advance positive, retreat negative. Boxes and lines lie along it, across the given width.
 """
 
 import argparse
@@ -18,6 +19,7 @@ import pandas as pd
 from glacier_nb import crs, fluctuations, readers, regions, terminus
 
 DATES = ("time", "date", "datetime", "src_date", "img_date", "acq_date", "date_", "year")
+NAMES = ("rgi_id", "glacierid", "glacier_id")
 
 
 def table(path: pathlib.Path, code: str | None) -> gpd.GeoDataFrame:
@@ -41,18 +43,19 @@ def metric(frame: gpd.GeoDataFrame) -> str:
 
 def fronts(path: pathlib.Path, code: str | None) -> gpd.GeoDataFrame:
     """Dated fronts: rgi_id, time, geometry; the parts of one date and glacier are one front."""
-    frame = table(path, code)
+    winters = path.is_dir() or path.match("termini_*.shp")  # which give the stretch that their images are from
+    frame = readers.measures(path) if winters else table(path, code)
     known = {column.lower(): column for column in frame.columns}
-    found = next((known[name] for name in DATES if name in known), None)
+    named, found = (next((known[name] for name in names if name in known), None) for names in (NAMES, DATES))
     if found is None:
         raise ValueError(f"{path.name} has no date among {', '.join(map(str, frame.columns))}: call one column time")
-    ids = frame["rgi_id"].astype(str) if "rgi_id" in frame else path.stem
+    ids = path.stem if named is None else frame[named].map(str, na_action="ignore")
     out = gpd.GeoDataFrame(
         {"rgi_id": ids, "time": readers.dates(frame[found])}, geometry=frame.geometry.to_numpy(), crs=frame.crs
     )
     if out["time"].isna().any():
         raise ValueError(f"{path.name}: {frame[found][out['time'].isna()].iloc[0]!r} in {found} is no date")
-    return out.to_crs(metric(out)).dissolve(["rgi_id", "time"]).reset_index()
+    return out.to_crs(metric(out)).dissolve(["rgi_id", "time"], dropna=False).reset_index()
 
 
 def measure(lines: gpd.GeoDataFrame, centreline: gpd.GeoDataFrame, width: float, pixel: float) -> dict:

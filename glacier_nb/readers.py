@@ -103,13 +103,13 @@ def harald_moltke_box(path: str | os.PathLike) -> gpd.GeoDataFrame:
 
 
 def measures(path: str | os.PathLike) -> gpd.GeoDataFrame:
-    """Nine winters of Greenland termini (NSIDC-0642): fronts with glacier_id, winter, name, start, end, quality.
+    """Nine winters of Greenland termini (NSIDC-0642), or one's file: glacier_id, winter, name, start, end, quality.
 
     `rgi_id` is "NSIDC-0642-" and GlacierID; `time` the middle of the stretch the image is from. Two schemas and two
     text encodings are read alike; files without .prj are EPSG:3413 as its documentation says.
     """
-    parts = []
-    for file in sorted(there(path).glob("termini_*.shp")):
+    path, parts = there(path), []
+    for file in sorted(path.glob("termini_*.shp")) if path.is_dir() else [path]:
         raw = gpd.read_file(file, encoding="latin1").set_crs(_POLAR, allow_override=True)
         span = (
             raw["DateRange"].str.split("-", expand=True)

@@ -1,5 +1,6 @@
 """The scripts that measure any file of outlines or fronts: drawn ones have known answers, real ones published ones."""
 
+import importlib.util
 import json
 import subprocess
 import sys
@@ -9,7 +10,7 @@ import numpy as np
 import pytest
 import shapely
 
-from glacier_nb import datasets, terminus
+from glacier_nb import datasets, readers, terminus
 
 CRS = "EPSG:32633"
 
@@ -39,6 +40,20 @@ def test_outlines_of_a_drawn_glacier(root, square):
     assert (found["n"], found["glaciers"], found["invalid_fixed"]) == (2, 1, 1)
     assert found["by_date"] == pytest.approx({"2000-07-01": 3 / scale, "2020-07-01": 2 / scale}, rel=1e-4)
     assert found["area_km2"] == found["by_date"]["2020-07-01"]
+
+
+def test_outlines_repeated_and_of_no_date(root, tmp_path):
+    """Three rows are one shape of one date, one of them with its ring begun elsewhere; no date is never the latest."""
+    small, large = (shapely.box(500_000, 7_000_000, 500_000 + side, 7_001_000) for side in (1000, 3000))
+    turned = shapely.Polygon(np.roll(shapely.get_coordinates(small)[:-1], 1, axis=0))
+    frame = gpd.GeoDataFrame({"name": "a", "date": ["2000-08-01"] * 3 + [None]}, geometry=[small, small, turned, large],
+                             crs=CRS)  # fmt: skip
+    frame.to_file(tmp_path / "twice.gpkg")
+    found = run(root, "outlines", "--outlines", tmp_path / "twice.gpkg")
+    scale = 0.9996**2
+    assert (found["n"], found["glaciers"], found["repeated"]) == (4, 1, 2)
+    assert found["by_date"] == pytest.approx({"2000-08-01": 1 / scale, "unknown": 3 / scale}, rel=1e-4)
+    assert found["area_km2"] == found["by_date"]["2000-08-01"]
 
 
 def test_outlines_of_sixteen_real_polygons(root, data):
@@ -81,6 +96,37 @@ def test_fronts_of_jakobshavn(root, data, tmp_path, monkeypatch):
     found = run(root, "fronts", *files, "--box-width", 2500)  # 2012/13 was traced no further north
     assert found["n"] == 9 and not found["refused"]
     assert all(-12_500 < rows[-1]["position_m"] < -7_000 for rows in found["series"].values())
+
+
+def test_fronts_of_the_files_that_termini_come_in(data, bench_fronts):
+    """A row of a winter's file is a glacier's one front, on the day that the reader gives it."""
+    folder = data / "measures_greenland_termini"
+    all_winters = readers.measures(folder)
+    for name, winter in (("termini_0001_v01_2.shp", "2000/01"), ("termini_1415_v01_2.shp", "2014/15")):
+        found = bench_fronts(folder / name, None).set_index("rgi_id")
+        true = all_winters[all_winters.winter == winter].set_index("rgi_id")
+        assert len(found) == len(true) == found.index.nunique() and found.crs == true.crs
+        assert found["time"].eq(true["time"].reindex(found.index)).all()
+        assert found.length.to_numpy() == pytest.approx(true.length.reindex(found.index).to_numpy())
+    assert len(bench_fronts(folder, None)) == len(all_winters)
+
+
+def test_fronts_are_told_apart_by_any_name_and_none_is_lost(tmp_path, bench_fronts):
+    line = shapely.LineString([(500_000, 7e6), (503_000, 7e6)])
+    frame = gpd.GeoDataFrame({"GlacierID": [1, 2], "DATE": ["2015-02-16"] * 2}, geometry=[line, line], crs=CRS)
+    frame.to_file(tmp_path / "some.gpkg")
+    assert bench_fronts(tmp_path / "some.gpkg", None).rgi_id.tolist() == ["1", "2"]
+    frame.rename(columns={"GlacierID": "rgi_id"}).assign(rgi_id=["1", None]).to_file(tmp_path / "unnamed.gpkg")
+    assert bench_fronts(tmp_path / "unnamed.gpkg", None).rgi_id.isna().tolist() == [False, True]  # refused by positions
+
+
+@pytest.fixture
+def bench_fronts(root):
+    """The reader of benchmarks/fronts.py."""
+    spec = importlib.util.spec_from_file_location("bench_fronts", root / "benchmarks" / "fronts.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module.fronts
 
 
 @pytest.fixture(scope="module")
