@@ -3,8 +3,8 @@
     python benchmarks/outlines.py --outlines FILE [--crs EPSG] [--json]
 
 Inventories (RGI 5, 6 and 7, GLIMS, national) and own files, with or without .prj; the parts of one date and analysis
-are one outline. `area_km2` counts each glacier once, at its latest date; `by_date` has the area of each date, the mean
-where several analysts drew one image.
+are one outline, the same shape twice is left out and counted in `repeated`. `area_km2` counts each glacier once, at its
+latest known date; `by_date` has the area of each date, the mean where several analysts drew one image.
 """
 
 import argparse
@@ -52,15 +52,21 @@ def measure(frame: gpd.GeoDataFrame) -> dict:
     wrong = ~frame.is_valid & frame.geometry.notna()
     frame = frame.assign(geometry=np.where(wrong, shapely.make_valid(frame.geometry.array), frame.geometry.array))
     frame = gpd.GeoDataFrame(frame, geometry="geometry", crs=frame.crs)
-    shapes = tqdm(frame.to_crs("EPSG:4326").geometry, "outlines", delay=2, leave=False, file=sys.stderr)
-    frame["area"] = [on_globe(shape)[0] / 1e6 for shape in shapes]
     day = pd.to_datetime(frame["time"]).dt.strftime("%Y-%m-%d").fillna("unknown")
-    by = frame.assign(day=day, analysis=frame.get("analysis", 0)).groupby(["rgi_id", "day", "analysis"])["area"].sum()
+    frame = frame.assign(day=day, analysis=frame.get("analysis", 0))
+    drawn = frame[["rgi_id", "day", "analysis"]].assign(shape=shapely.to_wkb(frame.geometry.normalize().array))
+    again = drawn.duplicated()
+    frame = frame[~again]
+    shapes = tqdm(frame.to_crs("EPSG:4326").geometry, "outlines", delay=2, leave=False, file=sys.stderr)
+    frame = frame.assign(area=[on_globe(shape)[0] / 1e6 for shape in shapes])
+    by = frame.groupby(["rgi_id", "day", "analysis"])["area"].sum()
     by = by.groupby(["day", "rgi_id"]).mean()  # of several analyses of one image
+    latest = by.sort_index(key=lambda names: names.where(names != "unknown", ""))  # a known date is later
     return {
         "glaciers": int(frame["rgi_id"].nunique()),
-        "area_km2": round(float(by.groupby("rgi_id").last().sum()), 6),
+        "area_km2": round(float(latest.groupby("rgi_id").last().sum()), 6),
         "invalid_fixed": int(wrong.sum()),
+        "repeated": int(again.sum()),
         "by_date": by.groupby("day").sum().round(6).to_dict(),
     }
 
@@ -82,7 +88,7 @@ def main() -> None:
         print(json.dumps(found))
         return
     print(f"{found['n']} features of {found['glaciers']} glaciers, {found['area_km2']:,.2f} km2 at their latest dates")
-    print(f"{found['invalid_fixed']} were invalid and were repaired")
+    print(f"{found['invalid_fixed']} were invalid and were repaired, {found['repeated']} stood there before")
     print(pd.Series(found["by_date"], name="km2").to_string(float_format="{:,.2f}".format))
 
 

@@ -205,8 +205,9 @@ def abreast(function: Callable[..., np.ndarray], *shapes: np.ndarray) -> np.ndar
 def at(outlines: gpd.GeoDataFrame, day: str) -> gpd.GeoDataFrame:
     """Those of the outlines (rgi_id, time) that hold for a day (ISO date).
 
-    Of a series, in which a date holds most glaciers, the date nearest to it: what had gone by then is gone. Else each
-    glacier's own nearest date; outlines without time hold for any.
+    Of a series, in which a date holds most glaciers that have a date, the date nearest to it: what had gone by then is
+    gone. Else each glacier's own nearest date. Outlines without time hold for any day, but where their glacier has
+    outlines with one.
 
     >>> one = gpd.GeoDataFrame({"rgi_id": list("aab"), "time": pd.to_datetime(["2000", "2010", "2000"])},
     ...                        geometry=[shapely.Point(0, 0)] * 3)
@@ -217,8 +218,11 @@ def at(outlines: gpd.GeoDataFrame, day: str) -> gpd.GeoDataFrame:
         return outlines
     outlines = outlines.reset_index(drop=True)
     days = pd.to_datetime(outlines["time"], utc=True).dt.tz_localize(None)
-    away = (days - pd.Timestamp(day).tz_localize(None)).abs()
-    whole = 2 * days.groupby(days).transform("size") >= outlines["rgi_id"].nunique()
+    away, ids = (days - pd.Timestamp(day).tz_localize(None)).abs(), outlines["rgi_id"]
+    dated = days.notna()
+    always = ~dated & ~ids.isin(ids[dated])
+    whole = 2 * days.groupby(days).transform("size") >= ids[dated].nunique()
     if whole.any():
-        return outlines[days == days[away.where(whole).idxmin()]]
-    return outlines.loc[away.groupby(outlines["rgi_id"]).idxmin()]
+        return outlines[always | (days == days[away.where(whole).idxmin()])]
+    nearest = away[dated].groupby(ids[dated]).idxmin()
+    return outlines.loc[[*nearest, *outlines.index[always]]]

@@ -121,3 +121,18 @@ def test_a_name_at_the_meridian_has_six_digits():
 def test_gather_makes_touching_parts_one_polygon():
     halves = np.array([shapely.box(0, 0, 1, 1), shapely.box(1, 0, 2, 1), shapely.LineString([(0, 0), (5, 5)])])
     assert basins.gather(halves, np.zeros(3, int))[0].equals(shapely.box(0, 0, 2, 1))
+
+
+def test_outlines_without_a_date_hold_for_any_day():
+    def known(ids, years):
+        return gpd.GeoDataFrame({"rgi_id": list(ids), "time": pd.to_datetime(years)}, geometry=[TRUNK] * len(ids),
+                                crs=CRS)  # fmt: skip
+
+    series = known("aabbcb", ["2000", "2010", "2000", "2010", None, None])
+    for day, year in (("2002-08-01", 2000), ("2009-08-01", 2010)):
+        found = basins.at(series, day)
+        assert found.rgi_id.tolist() == ["a", "b", "c"]  # b has dates, so that its undated outline is none of the day
+        assert found.time.dt.year.dropna().tolist() == [year, year]
+    scattered = known("abcd", ["2000", "2003", "2010", None])  # no date holds half of the glaciers
+    assert basins.at(scattered, "2009-08-01").rgi_id.tolist() == ["a", "b", "c", "d"]
+    assert basins.at(known("ab", [None, None]), "2009-08-01").rgi_id.tolist() == ["a", "b"]
