@@ -10,6 +10,7 @@ import nbformat
 import numpy as np
 import pandas as pd
 import pytest
+import scenery
 import shapely
 
 from glacier_nb import batch, demo, edits, metrics, sinks, splits, systems, terminus, vectorize, weights
@@ -213,6 +214,15 @@ def test_the_rock_glacier_is_found_again_in_both_summers(ran):
 def test_numbers_stand_beside_every_plot(ran, page):
     text = (ran / page).read_text()
     assert text.count("<table class=numbers") == text.count("<figure") > 1
+
+
+def test_every_axis_of_theirs_says_what_it_shows(ran):
+    figures = 0
+    for path in sorted(ran.rglob("*.html")):
+        for model in scenery.shown(path):
+            assert not scenery.unnamed(model), f"{path.name}: {scenery.unnamed(model)}"
+            figures += len(scenery.figures(model))
+    assert figures > 2 * len(SMALL)
 
 
 @pytest.mark.browser
