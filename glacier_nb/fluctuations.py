@@ -80,7 +80,7 @@ def rates(table: pd.DataFrame, by: Sequence[str] = SERIES) -> pd.DataFrame:
 
     Columns: `by`, n, first, last, change_m, uncertainty_m (one standard deviation, both ends), rate_m_a, lower_m_a,
     upper_m_a (90 %), certain (the interval is on one side of 0). Series with two dates or more; outliers left out.
-    The rate tells the two ends apart and nothing of what lay between: see `cycle` for a trend.
+    The rate tells the two ends apart and nothing of what lay between: see `cycle` for a trend. ValueError as there.
     """
     rows = []
     for key, mine in _kept(table, by):
@@ -101,7 +101,8 @@ def envelope(table: pd.DataFrame, every: str | None = "YS", by: Sequence[str] = 
     """Farthest retreat and advance in each period: `by`, start, n, retreat_m, retreat_time, advance_m, advance_time.
 
     `every` is a pandas offset (a year; "12YS-SEP" ...), None for the whole series. position_m itself, not changes; a
-    period without a date has no row. range_m is advance_m - retreat_m: only as wide as the dates in it show.
+    period without a date has no row. range_m is advance_m - retreat_m: only as wide as the dates in it show. ValueError
+    for a position without a date.
     """
     rows = []
     for key, mine in _kept(table, by):
@@ -164,7 +165,7 @@ def cycle(table: pd.DataFrame, harmonics: int = 1, by: Sequence[str] = SERIES) -
 def curve(table: pd.DataFrame, harmonics: int = 1, every: str = "7D", by: Sequence[str] = SERIES) -> pd.DataFrame:
     """What `cycle` fits, from the first date to the last: `by`, time, fitted_m, lower_m, upper_m (90 %), trend_m.
 
-    The interval is of the curve, not of a front on that day, which is off it by residual_m as well.
+    The interval is of the curve, not of a front on that day, which is off it by residual_m as well. ValueError as there.
     """
     pieces = []
     for key, mine in _kept(table, by):

@@ -30,6 +30,7 @@ COLUMNS = {
     "lower_m2": Column("at least (km²)", 1e-6, ",.3f"),
     "upper_m2": Column("at most (km²)", 1e-6, ",.3f"),
     "unseen_m2": Column("Unseen (km²)", 1e-6, ",.3f"),
+    "hidden_m2": Column("Hidden on this date (km²)", 1e-6, ",.3f"),
     "change_m2": Column("Change (km²)", 1e-6, "+z,.3f"),
     "change_lower_m2": Column("at least (km²)", 1e-6, "+z,.3f"),
     "change_upper_m2": Column("at most (km²)", 1e-6, "+z,.3f"),
