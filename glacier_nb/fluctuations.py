@@ -165,7 +165,8 @@ def cycle(table: pd.DataFrame, harmonics: int = 1, by: Sequence[str] = SERIES) -
 def curve(table: pd.DataFrame, harmonics: int = 1, every: str = "7D", by: Sequence[str] = SERIES) -> pd.DataFrame:
     """What `cycle` fits, from the first date to the last: `by`, time, fitted_m, lower_m, upper_m (90 %), trend_m.
 
-    The interval is of the curve, not of a front on that day, which is off it by residual_m as well. ValueError as there.
+    The interval is of the curve, not of a front on that day, which is off it by residual_m as well. ValueError for a
+    position without a date.
     """
     pieces = []
     for key, mine in _kept(table, by):
