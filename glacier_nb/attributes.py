@@ -17,7 +17,7 @@ from scipy import ndimage
 from skimage.graph import MCP_Geometric
 from tqdm import tqdm
 
-from glacier_nb import crs, features
+from glacier_nb import corrections, crs, features
 
 STEP = 50.0
 """Height of an elevation band in metres, as in RGI 7.0."""
@@ -71,12 +71,9 @@ def attributes(
     if isinstance(debris, xr.DataArray):
         return _with_debris(out, debris, np.full(len(out), True))
     for one in debris or ():
-        out = _with_debris(out, one, (pd.to_datetime(out["time"]).dt.floor("D") == _day(one)).to_numpy())
+        (day,) = corrections.days(pd.Series([one.attrs["time"]]))
+        out = _with_debris(out, one, (corrections.days(out["time"]) == day).to_numpy())
     return out
-
-
-def _day(layer: xr.DataArray) -> pd.Timestamp:
-    return pd.Timestamp(layer.attrs["time"]).floor("D")
 
 
 def _with_debris(outlines: gpd.GeoDataFrame, debris: xr.DataArray, rows: np.ndarray) -> gpd.GeoDataFrame:

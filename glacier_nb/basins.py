@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import shapely
 
-from glacier_nb import rims
+from glacier_nb import corrections, rims
 from glacier_nb.crs import metres, scale
 
 LEAST = 10_000.0
@@ -45,7 +45,7 @@ def split(outlines: gpd.GeoDataFrame, divides: gpd.GeoDataFrame, margins: np.nda
     i, j = i[met], j[met]
     late, lost = overlaps(basins, np.unique(j))
     basins[late] = abreast(shapely.difference, basins[late], lost)
-    shapely.prepare(basins)
+    shapely.prepare(basins[late])
     twice = np.full(len(basins), shapely.MultiPolygon(), dtype=object)
     twice[late] = lost
     again = np.isin(j, late)
@@ -217,7 +217,7 @@ def at(outlines: gpd.GeoDataFrame, day: str) -> gpd.GeoDataFrame:
     if "time" not in outlines or outlines["time"].isna().all():
         return outlines
     outlines = outlines.reset_index(drop=True)
-    days = pd.to_datetime(outlines["time"], utc=True).dt.tz_localize(None)
+    days = corrections.naive(outlines["time"])
     away, ids = (days - pd.Timestamp(day).tz_localize(None)).abs(), outlines["rgi_id"]
     dated = days.notna()
     always = ~dated & ~ids.isin(ids[dated])

@@ -17,7 +17,7 @@ import shapely
 import xarray as xr
 from scipy import ndimage
 
-from glacier_nb import basins, blocks, crs, uncertainty, variograms, voids
+from glacier_nb import basins, blocks, corrections, crs, uncertainty, variograms, voids
 from glacier_nb.dems import Shift, alike, at, coregister, day, read
 from glacier_nb.outliers import screen
 
@@ -106,8 +106,9 @@ def difference(
     pair = pair.assign_coords(rgi_id=one.index.to_numpy(dtype=object), epoch=["first", "second"])
     pair = pair.assign(east=("rgi_id", middle.x.to_numpy()), north=("rgi_id", middle.y.to_numpy()))
     pair["scale"] = ("rgi_id", ground_scale)
-    off = [(pd.to_datetime(side.time.map(day)) - time).abs().max().days for side, time in zip(both, times, strict=True)
-           if "time" in side]  # fmt: skip
+    flown = [(corrections.naive(side.time).dt.normalize(), time) for side, time in zip(both, times, strict=True)
+             if "time" in side]  # fmt: skip
+    off = [(days - time).abs().max().days for days, time in flown]
     facts = {"first": f"{times[0]:%Y-%m-%d}", "second": f"{times[1]:%Y-%m-%d}", "outlines_off_days": max([0, *off])}
     return pair.assign_attrs(facts, overlap_m2=float(twice / ground_scale.mean()))
 

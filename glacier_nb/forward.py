@@ -224,9 +224,10 @@ def _batch(x: Tensor, cuts: list[tuple[slice, slice]], job: Job, seed: int) -> T
         found = systems.finish(job.system, terms, job.term)
         if job.term not in found:
             raise LookupError(f"{job.system.name} gives {', '.join(found)}, not {job.term}")
-        tempered = ensembles.temper(found[job.term], systems.mapped(job.system), temperature)
-        found = torch.cat([tempered, *(found[name] for name in job.opinions)], dim=1)
-        return found.unflatten(0, (len(cuts), -1)).flatten(1, 2)  # the scores of a series date by date
+        scores = ensembles.temper(found[job.term], systems.mapped(job.system), temperature)
+        if job.opinions:
+            scores = torch.cat([scores, *(found[name] for name in job.opinions)], dim=1)
+        return scores.unflatten(0, (len(cuts), -1)).flatten(1, 2)  # the scores of a series date by date
 
     each = [functools.partial(probabilities, *one) for one in zip(models(job), job.temperatures, strict=True)]
     if not job.members.several:

@@ -50,6 +50,27 @@ def shortened(done: float, losses: Sequence[float], share: float, power: float) 
     return recipes.polynomial(done * share, losses, power)
 
 
+def _gourmelon(rate: float, mirrored: float, turned: float, toned: float, warped: float, noisy: float) -> Recipe:
+    """What both networks of Gourmelon et al. 2022 learn by, but for the rate and the chance of each change to a cut."""
+    return Recipe(
+        patch=256,
+        batch=16,
+        epochs=150,
+        optimiser=functools.partial(Adam, lr=rate),
+        schedule=functools.partial(triangle, low=0.2, cycles=1),
+        validations=150,
+        patience=30,
+        clip=1.0,
+        augment=(
+            (augment.mirrored, mirrored, {"axes": ("y", "x")}),
+            (augment.turned, turned, {}),
+            (augment.toned, toned, {}),
+            (augment.warped, warped, {}),
+            (augment.noisy, noisy, {}),
+        ),
+    )
+
+
 _CYCLIC = "one cycle of the learning rate in all, as the number of steps an epoch was not counted"
 _BLENDED = "windows overlap and blend, where the paper takes one every 128 pixels with Gaussian weights"
 _STRENGTH = "which way cuts are flipped and turned, and how strong brightness, warping and noise are, was not read"
@@ -74,23 +95,7 @@ ROWS = (
         finish=available_zones,
         zones=ZONES,
         loss=((losses_front.with_unavailable, 1.0, {}),),
-        recipe=Recipe(
-            patch=256,
-            batch=16,
-            epochs=150,
-            optimiser=functools.partial(Adam, lr=2e-4),
-            schedule=functools.partial(triangle, low=0.2, cycles=1),
-            validations=150,
-            patience=30,
-            clip=1.0,
-            augment=(
-                (augment.mirrored, 0.3, {"axes": ("y", "x")}),
-                (augment.turned, 0.5, {}),
-                (augment.toned, 0.1, {}),
-                (augment.warped, 0.1, {}),
-                (augment.noisy, 0.5, {}),
-            ),
-        ),
+        recipe=_gourmelon(2e-4, mirrored=0.3, turned=0.5, toned=0.1, warped=0.1, noisy=0.5),
         trace=WATER_EDGE,
         departs=f"{_CYCLIC}; {_STRENGTH}; {_UNAVAILABLE}; {_BLENDED}",
         mean=(0.3047126829624176,),
@@ -106,23 +111,7 @@ ROWS = (
         network=caffe.fronts,
         finish=front_from_edge,
         loss=((losses_front.near_front, 1.0, {"wide": 5, "beyond": 0.1}),),
-        recipe=Recipe(
-            patch=256,
-            batch=16,
-            epochs=150,
-            optimiser=functools.partial(Adam, lr=5e-4),
-            schedule=functools.partial(triangle, low=0.2, cycles=1),
-            validations=150,
-            patience=30,
-            clip=1.0,
-            augment=(
-                (augment.mirrored, 0.65, {"axes": ("y", "x")}),
-                (augment.turned, 0.65, {}),
-                (augment.toned, 0.65, {}),
-                (augment.warped, 0.65, {}),
-                (augment.noisy, 0.65, {}),
-            ),
-        ),
+        recipe=_gourmelon(5e-4, mirrored=0.65, turned=0.65, toned=0.65, warped=0.65, noisy=0.65),
         trace=(tracing.ridge, {"threshold": 0.12, "min_length": 750.0, "least": 5}),
         departs=f"{_CYCLIC}; {_STRENGTH}; {_BLENDED}",
         mean=(0.3047126829624176,),
