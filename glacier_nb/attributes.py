@@ -89,7 +89,7 @@ def _with_debris(outlines: gpd.GeoDataFrame, debris: xr.DataArray, rows: np.ndar
 
 
 def measures(outlines: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
-    """`outlines` with what needs no DEM: area_km2, perimeter_m, cenlon, cenlat, utm_zone, src_date.
+    """`outlines` with what needs no DEM: area_km2, perimeter_m, cenlon, cenlat, utm_zone (1-60), src_date.
 
     Area and perimeter are by geodesics on WGS 84 (Karney 2013), cenlon and cenlat degrees of a point inside; src_date
     is RGI's text of the column time ("" unknown), where the outlines have one. What they were is replaced.

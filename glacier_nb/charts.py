@@ -144,7 +144,8 @@ def ring(sign: str) -> dict:
 def area_rows(table: pd.DataFrame) -> pd.DataFrame:
     """`table` of change.area as charts show it: in km2 and % of the first area, with its events (empty: unknown).
 
-    A row's `outline` is its glacier and date, by which a map's outlines are met.
+    Columns besides: area_km2, change_km2, relative, lower and upper (%), date (ISO text), outline (glacier and date, by
+    which a map's outlines are met), colour and size of its mark (px2).
     """
     return table.sort_values("time").assign(
         first=lambda t: t.groupby("rgi_id")["area_m2"].transform("first").replace(0, np.nan),

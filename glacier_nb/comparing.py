@@ -68,8 +68,9 @@ def table(
     """A row a split and system: mean of a score over scenes (less is better), and how sure it is that one is better.
 
     scenes: of `compare`. Columns: split, system, the score, its spread over n seeds, low and high (95 % by bootstrap
-    over scenes), scenes, missed, to_best (difference to the best system) with its interval and the p of Wilcoxon's
-    paired test, steps, seconds (a training), parameters; and of each column in `also` the mean of its absolutes.
+    over scenes), scenes, missed (how many each), to_best (difference to the best system) with its interval to_best_low
+    and to_best_high, and p (of Wilcoxon's paired test), steps, seconds (a training), parameters (how many); and of each
+    column in `also` the mean of its absolutes.
     """
     from scipy.stats import wilcoxon
 

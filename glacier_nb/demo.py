@@ -63,7 +63,10 @@ def rock_glaciers(name: str, seed: int = 7) -> str:
 
 
 def truth(name: str, seed: int = 7) -> "gpd.GeoDataFrame":
-    """One of the embedded region's true layers: outlines, divides, fronts, centrelines, boxes or rock_glaciers."""
+    """One of the embedded region's true layers: outlines, divides, fronts, centrelines, boxes or rock_glaciers.
+
+    Columns as `Landscape` has them.
+    """
     import geopandas as gpd  # 60 MB, which a process that only serves the region does without
 
     return gpd.read_parquet(folder(seed) / "truth" / f"{name}.parquet")

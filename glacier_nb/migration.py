@@ -19,7 +19,10 @@ MARKERS = ("circle", "square", "triangle", "diamond", "inverted_triangle")
 
 
 def position_rows(positions: pd.DataFrame) -> pd.DataFrame:
-    """`positions` of terminus.positions as charts show them: with both ends of each whisker, and dates to meet by."""
+    """`positions` of terminus.positions as charts show them: with both ends of each whisker, and dates to meet by.
+
+    Columns besides: below and above (m), date (ISO text), front (glacier and date), day (ms since 1970).
+    """
     rows = positions.assign(
         time=pd.to_datetime(positions["time"]),
         method=positions.get("method", ""),

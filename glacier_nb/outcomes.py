@@ -63,8 +63,8 @@ def reports(out: pathlib.Path) -> list[dict]:
 
 
 def table(outcomes: Sequence[Outcome]) -> gpd.GeoDataFrame:
-    """One row a run, lon/lat: run, region, what was varied, status, error, seconds, memory_mb, its key numbers, and the
-    region's outline.
+    """What became of each run, a row each: columns run, region, what was varied, status, error (one line), seconds,
+    memory_mb, its key numbers (units in their names), geometry (the region's outline, lon/lat).
 
     A number that a run does not have is missing.
     """

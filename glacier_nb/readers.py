@@ -46,7 +46,7 @@ def inventory(
     """Glacier outlines of any inventory (RGI 5, 6, 7, GLIMS, SGI, GAMDAM, own file) under RGI 7.0's attribute names.
 
     Columns rgi_id, time (datetime64, NaT unknown), system, geometry first, then those of glims_id, glac_name,
-    area_km2 ... that the file has, in the file's CRS. The parts that GLIMS keeps of one analysis are one row.
+    area_km2, lmax_m ... that the file has, in the file's CRS. The parts that GLIMS keeps of one analysis are one row.
     `bbox` (lon/lat, west > east across the antimeridian) keeps what touches it, `rgi_id` the glacier of that name.
     A file without a CRS is taken as lon/lat if its numbers allow it. `unnamed` takes a file that names no glacier
     (GAMDAM): each is named by its middle, as GLIMS does. Raises FileNotFoundError, OSError (no vector file),
@@ -103,10 +103,11 @@ def harald_moltke_box(path: str | os.PathLike) -> gpd.GeoDataFrame:
 
 
 def measures(path: str | os.PathLike) -> gpd.GeoDataFrame:
-    """Nine winters of Greenland termini (NSIDC-0642), or one's file: glacier_id, winter, name, start, end, quality.
+    """Nine winters of Greenland termini (NSIDC-0642), or one's file: a row a front.
 
-    `rgi_id` is "NSIDC-0642-" and GlacierID; `time` the middle of the stretch the image is from. Two schemas and two
-    text encodings are read alike; files without .prj are EPSG:3413 as its documentation says.
+    Columns: rgi_id ("NSIDC-0642-" and GlacierID), time (the middle of the stretch the image is from), system, sensor,
+    geometry, glacier_id, start, end, winter (as 2000/01), name, quality. Two schemas and two text encodings are read
+    alike; files without .prj are EPSG:3413 as its documentation says.
     """
     path, parts = there(path), []
     for file in sorted(path.glob("termini_*.shp")) if path.is_dir() else [path]:
@@ -133,7 +134,10 @@ def measures(path: str | os.PathLike) -> gpd.GeoDataFrame:
 
 
 def svalbard(path: str | os.PathLike) -> gpd.GeoDataFrame:
-    """Five glaciers at three dates (EPSG:32633): rgi_id (the name), time (mid-year), length_m, front_width_m."""
+    """Five glaciers at three dates (EPSG:32633), a row each.
+
+    Columns: rgi_id and glac_name (both the name), time (mid-year), system, length_m, front_width_m, geometry.
+    """
     raw = gpd.read_file(next(iter(there(path).glob("*.gpkg")), path))
     time = pd.to_datetime(raw["year"].astype(int).astype(str) + "-07-01")
     out = raw[["geometry"]].assign(rgi_id=raw["name"], time=time, system="Norwegian Polar Institute")
@@ -142,7 +146,10 @@ def svalbard(path: str | os.PathLike) -> gpd.GeoDataFrame:
 
 
 def frontlearning(path: str | os.PathLike) -> pd.DataFrame:
-    """Scenes and labels for calving fronts (PNG, 0 = front): scene, sensor, time, path_row, image, label, label_1px."""
+    """Scenes and labels for calving fronts, a row each.
+
+    Columns scene, sensor, time, path_row, and paths of files (PNG, 0 = front): image, label, label_1px (None: no such).
+    """
     rows = []
     for image in sorted((there(path) / "images").glob("*.png")):
         scene = image.name.removesuffix("_Subset.png")
@@ -165,7 +172,7 @@ def points(path: str | os.PathLike, sensor: str = "Sentinel-2_SR") -> gpd.GeoDat
 
 
 def shapes(path: str | os.PathLike) -> gpd.GeoDataFrame:
-    """Any vector file or GeoParquet as it is, with a CRS: its own, or lon/lat where its numbers are degrees.
+    """Any vector file or GeoParquet with columns as they are and a CRS: its own, or lon/lat where numbers are degrees.
 
     OSError: GDAL does not open it. ValueError: it has no CRS, and its numbers are no degrees.
     """

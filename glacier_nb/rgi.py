@@ -71,7 +71,7 @@ def table(outlines: gpd.GeoDataFrame, inventory: gpd.GeoDataFrame | None = None)
 
     time becomes src_date (ISO text), area_m2 gives way to area_km2 on the ellipsoid; perimeter_m, cenlon, cenlat and
     utm_zone are computed; what `attributes.attributes` found stands. `inventory` (as `readers.inventory`) lends each
-    glacier, by parent_rgi_id or rgi_id, what no map tells: glims_id, glac_name, o1region, o2region, term_type ...,
+    glacier, by parent_rgi_id or rgi_id, what no map tells: glims_id, glac_name, term_type, o1region, o2region ...,
     RGI 6.0's codes as those of 7.0. Lines (fronts) only change names. ValueError: no CRS, or a row without geometry.
     """
     if outlines.crs is None:

@@ -164,12 +164,12 @@ def fronts(
     margin: tuple[int, int] = (30, 24),
     window: int = 512,
 ) -> pd.DataFrame:
-    """How far the cheapest path through each front map lies from the label: name, missed, there_px, back_px, mean_px.
+    """How far the cheapest path through each front map lies from the label.
 
-    A row a sample, distances in pixels from label to front and back. Both lie inside the margin (rows, columns), the
-    path is scored over the label's columns, and a front is missed where the map passes 0.5 nowhere on the path, as in
-    `benchmarks/frontlearning.py` (Mohajerani et al. 2019, doi:10.3390/rs11010074). attrs: mean_px, n, missed.
-    ValueError: a sample has no front inside the margin.
+    Columns name, missed (bool), there_px, back_px, mean_px: a row a sample, distances from label to front and back.
+    Both lie inside the margin (rows, columns), the path is scored over the label's columns, and a front is missed where
+    the map passes 0.5 nowhere on the path, as in `benchmarks/frontlearning.py` (Mohajerani et al. 2019,
+    doi:10.3390/rs11010074). attrs: mean_px, n, missed. ValueError: a sample has no front inside the margin.
     """
     from skimage.morphology import skeletonize
 

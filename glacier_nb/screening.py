@@ -93,7 +93,7 @@ def fronts(
     min_length: float = 0.0,
     max_change: float = np.inf,
 ) -> gpd.GeoDataFrame:
-    """AutoTerm's screening of dated fronts, each glacier by itself: columns complexity, length_m, change_m2, note.
+    """AutoTerm's screening of fronts, each glacier by itself: columns complexity (0-1), length_m, change_m2, note.
 
     In order: cut at `bedrock`; too complex (an outlier by 2 interquartile ranges, on one side); too short or long
     (under `min_length` (m), or an outlier by 1.5 on both); moved too far: change_m2, the least area to any of two
@@ -133,7 +133,7 @@ def fronts(
 
 
 def confidence(fronts: gpd.GeoDataFrame, front: xr.DataArray, ice: xr.DataArray | None = None) -> gpd.GeoDataFrame:
-    """CALFIN's tests of fronts traced on a front map: columns edge, beside, mask, length_px, note.
+    """CALFIN's tests of fronts traced on a front map: columns edge, beside, mask (0-1), length_px, note.
 
     front: probability (y, x); within 7 pixels of a line, edge is its mean where above 0.25 (0.525 or more passes),
     beside its mean elsewhere (0.13 or less). ice: probability (y, x) of land ice, mask the mean certainty
@@ -160,7 +160,7 @@ def confidence(fronts: gpd.GeoDataFrame, front: xr.DataArray, ice: xr.DataArray 
 def recalled(outlines: gpd.GeoDataFrame, inventory: gpd.GeoDataFrame, buffer: float = 0.0) -> gpd.GeoDataFrame:
     """Outlines inside each inventory outline, widened by `buffer` (m) but not into a neighbour: no glacier has grown.
 
-    Columns as `vectorize.split` with inventory_m2 and recall, the share of the inventory's outline that is mapped.
+    Columns as `vectorize.split` with inventory_m2 and recall (0-1): the share of its outline that is mapped.
     Diaconu et al. 2023 (TCCML at NeurIPS) measure at both dates so, DL4GAM with 20 m. What grew is not seen: read
     `beyond` beside it.
     """
@@ -214,8 +214,8 @@ def extrapolated(table: pd.DataFrame, inventory: pd.DataFrame, classes: Sequence
     """Change of all of `inventory` (rgi_id, area_m2) from the glaciers in `table` (rgi_id, change_m2), by size class.
 
     A class (km2, lower bound in) loses or gains the same share of its area as its glaciers in `table` do; one
-    without any has NaN. Columns from_km2, to_km2, n, n_all, area_m2 (of all), percent, change_m2; the last row sums.
-    Diaconu et al. 2025, doi:10.1029/2025EA004197.
+    without any has NaN. Columns from_km2, to_km2, n, n_all, area_m2 (of all), percent (of it), change_m2; the last
+    row sums. Diaconu et al. 2025, doi:10.1029/2025EA004197.
     """
     sizes = inventory.groupby("rgi_id").area_m2.sum()
     known = table.dropna(subset="change_m2").set_index("rgi_id").change_m2

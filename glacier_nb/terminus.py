@@ -142,10 +142,11 @@ def across(fronts: gpd.GeoDataFrame, method: str = "transects", **options) -> pd
 
 
 def agreement(tables: list[pd.DataFrame]) -> pd.DataFrame:
-    """Correlation of each pair of methods over the fronts that both measured: method_a, method_b, n, r, rms_m.
+    """Correlation of each pair of methods over the fronts that both measured: a row a pair.
 
-    `tables` as `positions` returns them, of the same fronts. rms_m is of the differences about their own mean for each
-    glacier: two methods need not agree where their first date lies.
+    Columns method_a, method_b, n (fronts), r (-1 to 1), rms_m. `tables` as `positions` returns them, of the same
+    fronts. rms_m is of the differences about their own mean for each glacier: two methods need not agree where their
+    first date lies.
     """
     key = ["rgi_id", "time"]
     wide = pd.concat(tables).pivot_table("position_m", key, "method", sort=False)

@@ -48,7 +48,7 @@ def seeds(
     measure: Mapping | None = None,
     **options,
 ) -> pd.DataFrame:
-    """Train with n seeds and score each: seed, path and what `scores.one` finds on `test`, a row a seed.
+    """Train with n seeds and score each on `test`. Columns: seed, path (of the weights), and those of `scores.one`.
 
     The last row, seed "ensemble", is all of them together (n > 1). measure: options of `scores.one`. options: of `fit`.
     """

@@ -146,7 +146,7 @@ def named(shapes: gpd.GeoSeries, seed: int, roles: list[str], **more) -> gpd.Geo
 
 
 def outlines(zones: xr.DataArray, basins: np.ndarray, seed: int, roles: list[str]) -> gpd.GeoDataFrame:
-    """One row per glacier and date: clean and debris-covered ice in its basin."""
+    """One row per glacier and date: clean and debris-covered ice in its basin. Columns as `Landscape` has them."""
     rows = []
     for zone in zones:
         labels = np.where(np.isin(zone, (GLACIER, DEBRIS)), basins, 0)
@@ -159,7 +159,10 @@ def outlines(zones: xr.DataArray, basins: np.ndarray, seed: int, roles: list[str
 
 
 def rock_glaciers(zones: xr.DataArray, seed: int, smallest: float) -> gpd.GeoDataFrame:
-    """Every rock glacier of `smallest` m2 or more at the first date, the largest first: they outlast the ice."""
+    """Every rock glacier of `smallest` m2 or more at the first date, the largest first: they outlast the ice.
+
+    Columns as `Landscape` has them.
+    """
     bodies, _ = ndimage.label(zones[0].values == ROCK_GLACIER)
     shapes = polygons(bodies, zones.odc.geobox)
     shapes = shapes[shapes.area >= smallest]
@@ -170,7 +173,10 @@ def rock_glaciers(zones: xr.DataArray, seed: int, smallest: float) -> gpd.GeoDat
 
 
 def fronts(zones: xr.DataArray, fjord: Fjord, melange: np.ndarray, seed: int) -> gpd.GeoDataFrame:
-    """The line where ice meets water at each date, from wall to wall, and how far it stands from the first (m)."""
+    """The line where ice meets water at each date, from wall to wall, and how far it stands from the first (m).
+
+    Columns as `Landscape` has them.
+    """
     geobox = zones.odc.geobox
     aside = np.arange(-2000.0, 2001.0, 5.0)
     lines = []
@@ -194,7 +200,10 @@ def at(fjord: Fjord, k: int, aside: np.ndarray, gap: float) -> np.ndarray:
 
 
 def box(fjord: Fjord, seed: int, crs: str) -> gpd.GeoDataFrame:
-    """The rectangle along the fjord that every front crosses from side to side: 0.6 of the water's width."""
+    """The rectangle along the fjord that every front crosses from side to side: 0.6 of the water's width.
+
+    Columns: rgi_id, geometry.
+    """
     low, high = fjord.positions.min() - 900.0, fjord.positions.max() + 900.0
     side = 0.6 * fjord.half_width
     pairs = ((low, -side), (low, side), (high, side), (high, -side))
@@ -204,7 +213,7 @@ def box(fjord: Fjord, seed: int, crs: str) -> gpd.GeoDataFrame:
 
 def centrelines(floors: dict[int, np.ndarray], fjord: Fjord, seed: int, roles: list[str], crs: str) -> gpd.GeoDataFrame:
     """One line per glacier number along its valley's floor (n, 2) in m, head to mouth; the first runs into the fjord,
-    where it keeps to the middle of the water."""
+    where it keeps to the middle of the water. Columns as `named`."""
     lines = {number: shapely.LineString(points) for number, points in floors.items()}
     reach = fjord.points(np.array([400.0, -4000.0]) + fjord.positions.max(), np.zeros(2))
     lines[1] = shapely.LineString(np.vstack([floors[1][:-3], reach]))
@@ -212,7 +221,7 @@ def centrelines(floors: dict[int, np.ndarray], fjord: Fjord, seed: int, roles: l
 
 
 def cut(table: gpd.GeoDataFrame, geobox: GeoBox) -> gpd.GeoDataFrame:
-    """The rows of a table inside `geobox`, geometries cut; areas, where it has them, measured again."""
+    """The rows of a `table` inside `geobox`, geometry cut; area_m2, where it has it, measured again."""
     inside = table.assign(geometry=table.intersection(shapely.box(*geobox.boundingbox.bbox)))
     inside = inside[~inside.is_empty].reset_index(drop=True)
     return inside.assign(area_m2=inside.area) if "area_m2" in inside else inside

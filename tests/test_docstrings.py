@@ -49,6 +49,25 @@ NO_METHODS = {
 METHODS = [path for path in FILES if path.parent == PACKAGE and path.stem not in NO_METHODS]
 PRIVATE = {"StopIteration"}
 """Exceptions that a caller never sees."""
+UNIT = re.compile(
+    r"_(?:m[23]?|km2?|gt|we|a|deg|percent|px|d|day|days|fraction|share|ratio|at|by|lat|lon)$|^(?:cen|term)l"
+)
+"""How a column's name says its unit; where it does not, the docstring does."""
+PLAIN = {
+    "author", "class_name", "end", "events", "file", "geometry", "glac_name", "glacier_id", "image", "kind", "label",
+    "left_out", "method", "model_geometry", "n", "name", "note", "o1region", "o2region", "path_row", "quality",
+    "rgi_id", "scene", "sensor", "since", "site", "start", "system", "term_type", "time",
+}  # fmt: skip
+"""Columns of names, words, dates, shapes and numbers of rows: without a unit."""
+INNER = {
+    "adapting.adaptation": {"path", "seed"}, "areas.happened": {"rank"}, "attributes.thinned": {"region"},
+    "change.area": {"change_half", "change_off", "half", "off", "then", "years"}, "charts.area_rows": {"first"},
+    "corrections.noted": {"day", "id"}, "delineation.score": {"hd95", "mean", "season"}, "edits.apply": {"day"},
+    "elevation.change": {"area_sd", "edge", "first", "off", "sd", "second", "without"},
+    "readers.inventory": {"bbox"}, "readers.shapes": {"bbox"},
+    "migration.rates": {"swept", "years"}, "terminus.positions": {"wide"}, "train.ablations": {"nothing"},
+}  # fmt: skip
+"""Columns that a function makes on its way and does not give back."""
 NO_PAPER = {"__init__", "names", "smp", "threshold"}
 """Files in `networks` that are no paper's."""
 
@@ -169,6 +188,79 @@ def test_types_stand_in_the_signature_alone(path):
 def told(node: ast.AST) -> str:
     """A docstring on one line."""
     return " ".join((ast.get_docstring(node) or "").split())
+
+
+def tables(path: pathlib.Path) -> list[tuple[str, ast.FunctionDef]]:
+    """The public functions of a module that give tables back."""
+    return [(name, node) for name, node in public(path) if node.returns and "DataFrame" in ast.unparse(node.returns)]
+
+
+@functools.cache
+def defined() -> dict[str, str]:
+    """Docstrings of all public functions that give tables and of all classes, by name; ALL_CAPS list columns."""
+    found = {}
+    for path in FILES:
+        tree = ast.parse(path.read_text())
+        nodes = [*tables(path), *((one.name, one) for one in tree.body if isinstance(one, ast.ClassDef))]
+        for name, node in nodes:
+            found[name.rpartition(".")[2]] = f"{found.get(name.rpartition('.')[2], '')} {told(node)}"
+        for node in (one for one in tree.body if isinstance(one, ast.Assign) and isinstance(one.targets[0], ast.Name)):
+            found |= {node.targets[0].id: " ".join(texts(node.value))} if node.targets[0].id.isupper() else {}
+    return found
+
+
+def texts(node: ast.AST) -> set[str]:
+    """The literal texts in a piece of code."""
+    return {one.value for one in ast.walk(node) if isinstance(one, ast.Constant) and isinstance(one.value, str)}
+
+
+def written(node: ast.FunctionDef, helpers: dict[str, ast.FunctionDef], seen: frozenset = frozenset()) -> set[str]:
+    """Columns that a function and its module's private ones write by name, less those that they drop or rename."""
+    found, gone = set(), set()
+    for one in ast.walk(node):
+        if isinstance(one, ast.Assign):
+            cells = [to for to in one.targets if isinstance(to, ast.Subscript) and isinstance(to.value, ast.Name)]
+            found |= {cell.slice.value for cell in cells if isinstance(cell.slice, ast.Constant)}
+        if not isinstance(one, ast.Call):
+            continue
+        called = one.func.attr if isinstance(one.func, ast.Attribute) else getattr(one.func, "id", "")
+        if called in ("DataFrame", "GeoDataFrame", "append"):
+            dicts = [piece for given in one.args for piece in ast.walk(given) if isinstance(piece, ast.Dict)]
+            found |= {key.value for piece in dicts for key in piece.keys if isinstance(key, ast.Constant)}
+            found |= {name for key in one.keywords if key.arg == "columns" for name in texts(key.value)}
+        if called == "assign":
+            found |= {key.arg for key in one.keywords if key.arg}
+        if called in ("drop", "pop", "rename"):
+            gone |= texts(one)
+        if called in helpers and called not in seen:
+            found |= written(helpers[called], helpers, seen | {called})
+    return {name for name in found - gone if isinstance(name, str)}
+
+
+def columns(path: pathlib.Path, name: str, node: ast.FunctionDef) -> str:
+    """What is amiss with what a docstring says of the columns of a table that comes back; empty if nothing."""
+    text, module = told(node), told(ast.parse(path.read_text()))
+    frames = {one.arg for one in node.args.args if one.annotation and "DataFrame" in ast.unparse(one.annotation)}
+    meant = set(re.findall(r"`(?:\w+\.)?(\w+)[`(]", text + module.partition("returns")[2]))
+    if not meant & (set(defined()) | frames) and not re.search(
+        r"\b(?:rgi_id|geometry|[Cc]olumns?:? (?!of)\w+|[a-z]\w*_(?:m2?|km2|px|a|d|deg|percent))\b", text
+    ):
+        return "say its columns, or whose they are"
+    said = " ".join([text, *(defined().get(one, "") for one in meant)])
+    helpers = {one.name: one for one in ast.parse(path.read_text()).body if isinstance(one, ast.FunctionDef)}
+    made = written(node, {name: one for name, one in helpers.items() if name[0] == "_"})
+    made -= INNER.get(f"{path.stem}.{name}", set())
+    if missing := sorted(one for one in made if not re.search(rf"\b{one}\b", said)):
+        return f"say what {', '.join(missing)} is"
+    bare = (one for one in made - PLAIN if not UNIT.search(one) and not re.search(rf"\b{one}\b[\w ,-]*[(:]", said))
+    return "".join(f"say in what {one} is measured, or what it holds: {one} (...) " for one in sorted(bare))
+
+
+@pytest.mark.parametrize("path", FILES, ids=id_of)
+def test_the_columns_of_a_table_are_named_with_their_units(path):
+    """By it, or by the function, class or list of columns that it says they are as in; a unit in the name will do."""
+    wrong = {name: said for name, node in tables(path) if (said := columns(path, name, node))}
+    assert not wrong
 
 
 @pytest.mark.parametrize("path", METHODS, ids=id_of)
