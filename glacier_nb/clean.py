@@ -63,7 +63,7 @@ def layer(layers: xr.DataArray | None, name: str, step: str) -> np.ndarray:
     if name not in there:
         raise LookupError(
             f"{step} needs the layer {name!r}, given {there or 'none'}: add it to features.stack(...), or,"
-            " where it is a member's own map (System.opinions), let predict.zones do the cleaning, without out="
+            " where it is a member's own map (System.opinions), keep it with predict.zones(..., opinions=True)"
         )
     return layers.sel(feature=name).values.astype(float)
 

@@ -38,7 +38,8 @@ class Options:
 
     out: a .zarr or .tif (COG) to stream the product to, in memory that does not grow with the scene; the same call goes
     on with a run that was killed, and gives a finished product back at once. dtype: of that product, "float16",
-    "uint8" (in steps of 0.004), "float32", or "zone" (the number of the likeliest zone; no probabilities).
+    "uint8" (in steps of 0.004), "float32", or "zone" (the number of the likeliest zone; no probabilities). opinions:
+    keep the members' own maps (`System.opinions`) there too, beside the zones, for a cleaning that asks for them.
     within: outlines (GeoDataFrame or GeoSeries), `buffer` metres wider; elsewhere nothing is read and the product is
     NaN. clear: bool (y, x), lazy or not; a window without a clear pixel is neither read nor predicted.
     precision: "float32", or "bfloat16" or "float16" where the device has them. symmetries: 1, 4, 8, or their numbers.
@@ -52,6 +53,7 @@ class Options:
 
     out: str | os.PathLike | None = None
     dtype: str = "float16"
+    opinions: bool = False
     within: gpd.GeoDataFrame | gpd.GeoSeries | None = None
     buffer: float = 0.0
     clear: xr.DataArray | None = None
@@ -83,11 +85,11 @@ def zones(
     name in `weights.WEIGHTS`, a path, several of them (an ensemble), or None for the system's first. client: a Dask
     client (see `cluster.client`), or None to run here. window, halo: pixels; the halo follows from the network's
     receptive radius, an eighth of the window at most. batch: windows at a time; halved where memory runs out. clean:
-    apply the system's cleaning, which sees whole bodies of ice (default: yes, but not to what is streamed to disk:
-    members' own maps, `System.opinions`, are not kept there). options: see `Options`. attrs: system, weights,
-    weights_sha256, weights_licence (where any is told; " | " between several), window, halo, missing (inputs gone
-    without), time and sensor of the features, domain_distance (see `guards.Domain`) with a `warning` where the scene
-    is unlike the training, and seam: the mean difference of neighbouring windows where the network feels past the halo.
+    apply the system's cleaning, which sees whole bodies of ice (default: yes, but what is streamed to disk is left to
+    `clean.apply`). options: see `Options`. attrs: system, weights, weights_sha256, weights_licence (where any is told;
+    " | " between several), window, halo, missing (inputs gone without), time and sensor of the features,
+    domain_distance (see `guards.Domain`) with a `warning` where the scene is unlike the training, and seam: the mean
+    difference of neighbouring windows where the network feels past the halo.
 
     LookupError: an input is missing, or there are no weights. ValueError: wrong dimensions, channel count, unit, pixel
     size or window, or weights of another system. A NaN input is filled with its mean.
@@ -96,11 +98,10 @@ def zones(
     if clean and asked.out is not None:
         raise ValueError("cleaning sees whole bodies of ice: predict with out= first, then clean.apply what you open")
     bare = asked.out is not None or clean is False
-    scores = (*system.zones, *(() if bare else system.opinions))
+    scores = (*system.zones, *(system.opinions if asked.opinions or not bare else ()))
     found = _run([features], system, weights, client, window, halo, batch, progress, "zones", scores, asked)
-    if isinstance(found, Plan) or bare:
-        return found
-    return cleaning.apply(found, system.clean, features, system.opinions)
+    bare = bare or isinstance(found, Plan)
+    return found if bare else cleaning.apply(found, system.clean, features, system.opinions)
 
 
 def front(
@@ -228,11 +229,10 @@ def _work(
         print(plan)
         return plan
     attrs = {key: stack.attrs[key] for key in ("time", "sensor") if key in stack.attrs}
-    attrs |= {"system": system.name, "weights": ", ".join(row.name for row in rows)}
+    attrs |= {"system": system.name, "weights": ", ".join(row.name for row in rows), "missing": ", ".join(missing)}
     attrs |= {"weights_sha256": ", ".join(row.sha256 for row in rows), "window": window, "halo": halo}
-    attrs |= {"missing": ", ".join(missing)}
     attrs |= {"temperature": list(job.temperatures)} if set(job.temperatures) != {1.0} else {}
-    facts = attrs | {"chunk": [down.chunk, across.chunk], "dtype": asked.dtype, "term": term}
+    facts = attrs | {"chunk": [down.chunk, across.chunk], "dtype": asked.dtype, "term": term, "scores": list(scores)}
     facts |= {"precision": job.precision, "members": dataclasses.asdict(job.members)}
     if asked.out is not None:
         facts |= {"features": plans.identity(layers)}
@@ -249,8 +249,8 @@ def _work(
     attrs |= {"weights_licence": " | ".join(row.licence for row in rows)} if any(row.licence for row in rows) else {}
     store = None
     if asked.out is not None:
-        if len(names) > 1 and asked.dtype == "zone":
-            raise ValueError("dtype 'zone' keeps no spread: take float16 or uint8")
+        if asked.dtype == "zone" and (len(names) > 1 or job.opinions):
+            raise ValueError("dtype 'zone' keeps no spread and no opinions: take float16 or uint8")
         key = tokenize(facts)
         if pathlib.Path(asked.out).exists() and sinks.opened(asked.out).attrs.get("run") == key:
             return sinks.opened(asked.out)

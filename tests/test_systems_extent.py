@@ -485,6 +485,12 @@ def test_glaciernet2_votes_at_the_termini_by_its_name(tmp_path):
     bare = predict.zones(layers, "glaciernet2", drawn, window=64, progress=False, clean=False)
     assert bare.zone.values.tolist() == ["rock", "glacier"]
     np.testing.assert_array_equal(bare.sel(zone="glacier") >= 0.5, layers[1] == 1)
+    how = {"window": 64, "progress": False, "dtype": "float32", "opinions": True}
+    disk = predict.zones(layers, "glaciernet2", drawn, out=tmp_path / "a.zarr", **how)
+    assert disk.zone.values.tolist() == ["rock", "glacier", "glaciernet"]
+    np.testing.assert_array_equal(clean.apply(disk.compute(), system.clean, layers, system.opinions), found)
+    with pytest.raises(ValueError, match="keeps no spread and no opinions"):
+        predict.zones(layers, "glaciernet2", drawn, out=tmp_path / "b.zarr", **how | {"dtype": "zone"})
     both = predict.zones(layers, "glaciernet2", [drawn, drawn], window=64, progress=False)
     np.testing.assert_array_equal(both.sel(zone="glacier") >= 0.5, row < 48)
     assert both.spread.dims == ("zone", "y", "x") and float(both.spread.max()) == 0
