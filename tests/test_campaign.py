@@ -15,6 +15,7 @@ import distributed.system
 import lightbook
 import psutil
 import pytest
+import traces
 
 from glacier_nb import __main__, campaign, cluster, kernels, outcomes, runs
 
@@ -112,7 +113,9 @@ def test_no_failure_stops_the_others_and_each_is_named(tmp_path, capsys):
         else:
             assert one.answer["change_percent"] == -1.5 * one.run.parameters["seed"]
             assert set(one.files) == {"light.html", "light.ipynb", "manifest.json"}
-    for path in left(tmp_path):  # the one that cannot be reached says it in stderr, in its error and in the traceback
+    # the one that cannot be reached says a token in stderr, in its error and in the traceback
+    assert not traces.told(tmp_path / "out")
+    for path in left(tmp_path):
         assert lightbook.SECRET.encode() not in (tmp_path / "out" / path).read_bytes(), path
     assert lightbook.SECRET not in told.out + told.err
     total = len(faults)  # the bar: how many are done, how long it took and has yet to take
