@@ -7,6 +7,7 @@ import sys
 
 import geopandas as gpd
 import numpy as np
+import pandas as pd
 import pytest
 import shapely
 
@@ -173,6 +174,60 @@ def test_svalbard_glaciers_grew_shorter_by_what_was_published(termini):
     assert uneven["most_m"] < 2 * uneven["published_m"] < 4 * uneven["least_m"] < 0
     ratio = [one["ours_m"] / one["published_m"] for one in rows.values()]
     assert min(ratio) > 0.75 and max(ratio) < 1.25 and abs(float(np.median(ratio)) - 1) < 0.1
+
+
+@pytest.fixture
+def bench_inventories(root, monkeypatch):
+    """benchmarks/inventories.py, which finds its neighbour as it does when it is run."""
+    monkeypatch.syspath_prepend(root / "benchmarks")
+    return importlib.import_module("inventories")
+
+
+def test_drawn_outlines_beside_their_attributes(bench_inventories):
+    """Squares on an equal-area map: as told, rounded to three decimals, simplified, and wrong for no reason."""
+    laea = "+proj=laea +lat_0=28 +lon_0=87 +ellps=WGS84"
+    sides = [1000.0, 100.0, 1000.0, 1000.0]
+    boxes = [shapely.box(n * 5000, 0, n * 5000 + side, side) for n, side in enumerate(sides)]
+    frame = gpd.GeoDataFrame({"rgi_id": list("abcd"), "area_km2": [1.0, 0.0104, 0.9, 2.0]}, geometry=boxes, crs=laea)
+    found = bench_inventories.ratios(frame, off=0.02, cut=50.0)
+    assert found["n"] == 4 and found["sums"] == pytest.approx(3.01 / 3.9104, abs=1e-4)
+    causes = {one["rgi_id"]: (one["ratio"], one["cause"]) for one in found["outliers"]}
+    assert causes == {
+        "b": (pytest.approx(0.01 / 0.0104, abs=1e-3), "the attribute's three decimals"),
+        "c": (pytest.approx(1 / 0.9, abs=1e-3), "outline simplified"), "d": (0.5, "unknown"),
+    }  # fmt: skip
+
+
+def test_two_drawn_analysts_of_one_season(bench_inventories):
+    """Squares whose sides differ by 30 m: a buffer of half of that, and the difference of their areas."""
+    boxes = [shapely.box(500_000, 7e6, 500_000 + side, 7e6 + side) for side in (1000, 1030, 900)]
+    days = pd.to_datetime(["2003-08-17", "2003-08-24", "2012-08-01"])
+    frame = gpd.GeoDataFrame({"analysis": [1, 2, 3], "time": days, "area_km2": 1.0}, geometry=boxes, crs=CRS)
+    found = bench_inventories.analysts(frame)
+    (season,) = found["seasons"]
+    differ, mean = 1.03**2 - 1, (1 + 1.03**2) / 2
+    assert season["year"] == 2003 and season["differ_percent"] == pytest.approx(100 * differ / mean, abs=0.01)
+    assert season["buffer_pixels"] == pytest.approx(15 / 30, abs=0.01)  # a margin 15 m aside all around
+    assert season["interval_percent"] == pytest.approx(100 * np.hypot(4 * 15e-3, 4.12 * 15e-3) / mean, abs=0.01)
+    assert found["analyses"][0]["ours_km2"] == pytest.approx(1 / 0.9996**2, rel=1e-4)
+
+
+def test_inventories_of_real_outlines(root, data):
+    found = run(root, "inventories", "--folder", data)
+    areas = found["svalbard"]["areas"]
+    assert len(areas) == 15 and all(abs(one["ours_km2"] - one["published_km2"]) <= 0.005 for one in areas)
+    assert len(found["svalbard"]["lengths"]) == 10 and found["svalbard"]["change_percent"][2] < 0
+    analyses = found["hochalmkees"]["analyses"]
+    assert len(analyses) == 11 and all(abs(one["ours_km2"] / one["published_km2"] - 1) < 1e-3 for one in analyses)
+    assert {one["year"]: round(one["differ_percent"]) for one in found["hochalmkees"]["seasons"]} == {2003: 12, 2016: 2}
+    for one in found["rgi6"].values():
+        assert 0.995 <= one["mean"] <= 1.005 and 0.995 <= one["sums"] <= 1.005
+        assert all(outlier["cause"] != "unknown" for outlier in one["outliers"])
+    seven = found["rgi7"]
+    for ratio in (seven["areas"], *seven["perimeters"].values()):
+        assert 0.995 <= ratio[0] <= ratio[2] <= 1.005
+    assert all("SRTM" in row["dem_ours"] and "COPDEM30" in row["dem_theirs"] for row in seven["terrain"])
+    assert all(0.5 < ours / found["leclercq"]["published"] < 2 for ours in found["leclercq"]["ours"].values())
 
 
 @pytest.mark.parametrize(("script", "option"), [("outlines", "--outlines"), ("fronts", "--fronts")])
