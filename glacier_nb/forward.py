@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from glacier_nb import ensembles, networks, systems
+from glacier_nb import ensembles, inference, networks, systems
 from glacier_nb import weights as trained
 from glacier_nb.jobs import PRECISIONS, Job
 from glacier_nb.windows import Block
@@ -60,7 +60,9 @@ def _built(job: Job, number: int) -> nn.Module:
     if row is not None and not job.members.passes:
         side = job.system.window or 2 * max(32, getattr(network, "stride", 1))
         with torch.random.fork_rng([]):
-            network = networks.folded(network, torch.randn(1, len(job.system.inputs), side, side, device=device()))
+            x = torch.randn(1, len(job.system.inputs), side, side, device=device())
+            network = inference.folded(network, x)
+            network = network if job.compile else inference.packed(network, x, PRECISIONS[job.precision])
     ensembles.allow_dropout(network, job.members.passes > 0)
     if job.compile:
         network = torch.compile(network)
@@ -110,7 +112,9 @@ def reach(network: nn.Module, job: Job, most: int) -> int | None:
     """How far the network feels, in pixels; None where that is further than `most`, or a window counts as a whole."""
     if job.system.window is not None or getattr(network, "context", False):
         return None
-    found = networks.receptive_radius(network, len(job.system.inputs), limit=max(most, 1))
+    half = PRECISIONS[job.precision]
+    with torch.autocast(device().type, half, enabled=half is not None):
+        found = networks.receptive_radius(network, len(job.system.inputs), limit=max(most, 1))
     ensembles.allow_dropout(network, job.members.passes > 0)  # measuring turned it off
     return None if found is None else found + (job.term == "front")  # a derived front looks at its neighbours
 

@@ -9,12 +9,12 @@ import pytest
 
 PACKAGE = pathlib.Path(__file__).resolve().parents[1] / "glacier_nb"
 FLOORS = (
-    {"answers", "corrections", "crs", "furniture", "gates", "gazetteer", "nothing", "rims"},
+    {"answers", "columns", "corrections", "crs", "furniture", "gates", "gazetteer", "nothing", "rims", "vectors"},
     {"basins"},
-    {"augment", "blocks", "clean", "cluster", "contours", "coverages", "crossings", "events", "iceflow", "ledger",
-     "losses", "maps", "margins", "metrics", "mount", "namings", "networks", "overpass", "paths", "provenance",
-     "providers", "ranges", "ranks", "readers", "relief", "sensors", "serve", "sides", "slabs", "snowline", "spectra",
-     "tables", "tasseled", "truth", "uncertainty", "variograms", "vectorize", "windows"},
+    {"augment", "blocks", "clean", "cluster", "contours", "coverages", "crossings", "events", "iceflow", "inference",
+     "ledger", "losses", "maps", "margins", "metrics", "mount", "namings", "networks", "overpass", "paths",
+     "provenance", "providers", "ranges", "ranks", "readers", "relief", "sensors", "serve", "sides", "slabs",
+     "snowline", "spectra", "tables", "tasseled", "truth", "uncertainty", "variograms", "vectorize", "windows"},
     {"assembly", "change", "charts", "checkpoints", "comparability", "contrast", "crf", "dems", "drainage", "edits",
      "ensembles", "faults", "files", "labels", "layers", "losses_front", "objects", "optical", "pages", "piecewise",
      "published", "radar", "recipes", "records", "scaling", "screening", "selection", "shadows", "sinks", "spreads",
@@ -23,7 +23,7 @@ FLOORS = (
      "imaging", "kept", "labelled", "lapse", "migration", "outliers", "panning", "samples", "search", "sheets",
      "slopes", "splits", "swipe", "systems_caffe", "systems_change", "systems_extent", "systems_front", "systems_own",
      "systems_rock", "systems_sensors", "weights"},
-    {"papers", "sets"},
+    {"calibration", "papers", "sets"},
     {"plots"},
     {"datasets", "elevation", "features", "remote", "thinning"},
     {"attributes", "guards", "inventories", "reads", "systems"},
@@ -40,11 +40,10 @@ FLOORS = (
     {"campaign"},
     {"__main__"},
 )  # fmt: skip
-USE_TORCH = {"augment", "checkpoints", "contours", "ensembles", "fitting", "forward", "jobs", "landscapes", "losses",
-             "losses_front", "networks", "patches", "plans", "predict", "recipes", "systems", "systems_caffe",
-             "systems_change", "systems_extent", "systems_front", "systems_own", "systems_rock", "systems_sensors",
-             "tensors", "train",
-             "trials", "walks", "weights", "workers"}  # fmt: skip
+USE_TORCH = {"augment", "checkpoints", "contours", "ensembles", "fitting", "forward", "inference", "jobs",
+             "landscapes", "losses", "losses_front", "networks", "patches", "plans", "predict", "recipes", "systems",
+             "systems_caffe", "systems_change", "systems_extent", "systems_front", "systems_own", "systems_rock",
+             "systems_sensors", "tensors", "train", "trials", "walks", "weights", "workers"}  # fmt: skip
 FORBIDDEN = {"utils", "core", "base", "common", "config", "pipeline", "manager"}
 FILES = sorted(p for p in PACKAGE.rglob("*.py") if p.name != "__init__.py" or p.parent.name == "networks")
 

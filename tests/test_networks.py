@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from glacier_nb import networks, systems
+from glacier_nb import networks
 from glacier_nb.networks.smp import Smp
 from glacier_nb.networks.threshold import BandRatio, Threshold
 from glacier_nb.networks.unet import UNet
@@ -166,34 +166,3 @@ def test_another_fault_of_torchvision_is_not_hidden(monkeypatch):
     monkeypatch.setattr(networks.importlib, "import_module", fail)
     with pytest.raises(RuntimeError, match="disk full"):
         networks.torchvision()
-
-
-def test_folding_leaves_what_a_network_says_as_it_was():
-    torch.manual_seed(0)
-    network = systems.find("diaconu2023").network(6)
-    x = torch.randn(4, 6, 64, 64)
-    for _ in range(3):
-        network.train()(x)
-    before = network.eval()(x)["zones"].detach()
-    norms = sum(isinstance(module, torch.nn.BatchNorm2d) for module in network.modules())
-    networks.folded(network, x[:1])
-    left = sum(isinstance(module, torch.nn.BatchNorm2d) for module in network.modules())
-    assert norms and not left
-    torch.testing.assert_close(network(x)["zones"], before, rtol=1e-4, atol=1e-4 * before.abs().max().item())
-
-
-def test_what_something_else_reads_is_not_folded():
-    class Both(torch.nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.conv, self.norm = torch.nn.Conv2d(1, 2, 3), torch.nn.BatchNorm2d(2)
-            self.norm.running_mean += 3
-
-        def forward(self, x):
-            made = self.conv(x)
-            return {"sum": made + self.norm(made)}
-
-    network, x = Both().eval(), torch.randn(1, 1, 8, 8)
-    before = network(x)["sum"]
-    assert torch.equal(networks.folded(network, x)(x)["sum"], before)
-    assert isinstance(network.norm, torch.nn.BatchNorm2d)

@@ -9,14 +9,11 @@ Every network here is a torch module with these habits:
 - it is built from the channel count alone, by the function or partial that stands in a row of `systems`.
 """
 
-import collections
 import importlib
 import types
 
 import torch
-from torch.nn.utils.fusion import fuse_conv_bn_weights
 from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_flatten
 
 _kept = []  # torch forgets operator schemas when their library object is collected
 
@@ -149,52 +146,3 @@ def _reach(network: torch.nn.Module, channels: int, stride: int, half: int, axis
         nan = scores.narrow(axis, side * half, half).isnan()
         reach = max(reach, int(nan.any(dim=tuple(dim for dim in range(nan.ndim) if dim != axis)).sum()))
     return reach
-
-
-@torch.no_grad()
-def folded(network: torch.nn.Module, x: torch.Tensor) -> torch.nn.Module:
-    """The same network, in place, with its batch norms folded into the convolutions before them: a twentieth faster.
-
-    For prediction only. Which convolution stands before a norm is seen while `x` (batch, channel, y, x) goes through.
-    Where the scores then differ by more than rounding, as where something else reads a convolution too, nothing is
-    folded. Jacob et al. 2018, doi:10.1109/CVPR.2018.00286, section 3.2.
-
-    >>> two = torch.nn.Sequential(torch.nn.Conv2d(1, 2, 3), torch.nn.BatchNorm2d(2))
-    >>> [type(part).__name__ for part in folded(two.eval(), torch.ones(1, 1, 4, 4))]
-    ['Conv2d', 'Identity']
-    """
-    kinds = (torch.nn.Conv2d, torch.nn.ConvTranspose2d)
-    made, pairs, calls = {}, [], collections.Counter()
-
-    def after(module: torch.nn.Module, given: tuple, out: torch.Tensor) -> None:
-        calls[module] += 1
-        if type(module) in kinds:
-            made[id(out)] = module, out  # holding on to it, its id stays its own
-        elif id(given[0]) in made and module.track_running_stats:
-            pairs.append((made[id(given[0])][0], module))
-
-    asked = [module for module in network.modules() if type(module) in (*kinds, torch.nn.BatchNorm2d)]
-    hooks = [module.register_forward_hook(after) for module in asked]
-    before = network(x)
-    for hook in hooks:
-        hook.remove()
-    names, undo = {module: name for name, module in network.named_modules()}, []
-    for conv, norm in pairs:
-        if calls[conv] == calls[norm] == 1 and not conv.training:
-            parent, _, leaf = names[norm].rpartition(".")
-            undo.append((conv, conv.weight, conv.bias, network.get_submodule(parent), leaf, norm))
-            scale = norm.running_mean, norm.running_var, norm.eps, norm.weight, norm.bias
-            turned = type(conv) is torch.nn.ConvTranspose2d
-            conv.weight, conv.bias = fuse_conv_bn_weights(conv.weight, conv.bias, *scale, transpose=turned)
-            setattr(undo[-1][3], leaf, torch.nn.Identity())
-    if not _alike(before, network(x)):
-        for conv, weight, bias, parent, leaf, norm in undo:
-            conv.weight, conv.bias = weight, bias
-            setattr(parent, leaf, norm)
-    return network
-
-
-def _alike(one, other) -> bool:
-    """Whether all scores of two passes agree to a thousandth of their largest."""
-    pairs = zip(tree_flatten(one)[0], tree_flatten(other)[0], strict=True)
-    return all(float((a - b).abs().max()) <= 1e-3 * float(a.abs().max()) for a, b in pairs if a.is_floating_point())
