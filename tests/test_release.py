@@ -12,7 +12,9 @@ import sys
 import tomllib
 import zipfile
 
+import geopandas as gpd
 import pytest
+import traces
 import yaml
 
 import glacier_nb
@@ -192,3 +194,20 @@ def test_the_embedded_region_is_made_without_the_repository(outside, tmp_path):
     assert made.parent == tmp_path.parent / "cache"
     assert json.loads((made / "region.json").read_text())["bbox"]
     assert not list(tmp_path.iterdir()), "something was left where it was called"
+
+
+@pytest.mark.slow
+def test_a_notebook_of_the_wheel_runs_without_the_repository(outside, tmp_path, root):
+    """The first of the tour, found in the wheel, run by a kernel that has nothing but the wheel, shared whole."""
+    ask = ("-m", "glacier_nb", "share", "run", "--notebook", "00_start_here", "--years", "2025")
+    made = tmp_path / outside(*ask).splitlines()[-1]
+    assert (made / "notebooks" / "00_start_here.ipynb").read_bytes() == (
+        root / "notebooks" / "00_start_here.ipynb"
+    ).read_bytes()
+    product = made / "products" / "00_start_here"
+    assert len(gpd.read_parquet(product / "outlines.parquet")) > 1
+    assert (product / "first_map.html").read_text().count("<figure ") >= 1
+    assert "glaciers" in (made / "products" / "00_start_here.html").read_text()
+    ours = {path.relative_to(made / "code") for path in (made / "code").rglob("*") if path.is_file()}
+    assert {pathlib.Path("glacier_nb/notebooks/00_start_here.ipynb"), pathlib.Path("glacier_nb/share.py")} <= ours
+    assert not traces.told(made, root)
