@@ -13,9 +13,14 @@ from typing import Any
 
 import pandas as pd
 import xarray as xr
+from tqdm import tqdm
+from tqdm.dask import TqdmCallback
 
 KEY = "reads"
 """Attribute of a cube, and of what is made of it, that names its reads."""
+
+BAR = {"desc": "reading", "delay": 2, "leave": False}
+"""The bar of what is computed: where it takes over two seconds, and gone at the end."""
 
 
 @dataclass(frozen=True)
@@ -111,6 +116,31 @@ def settle(made: xr.Dataset | xr.DataArray) -> xr.Dataset | xr.DataArray:
     listed = {"lost": list(lost.values())} if lost else {}
     manifest: dict[str, Any] = {**made.attrs.get("manifest", {}), **listed}
     return made.assign_attrs(lost=len(lost), manifest=manifest)
+
+
+def loaded(made: xr.Dataset | xr.DataArray) -> xr.Dataset | xr.DataArray:
+    """A lazy scene, cube or layer in memory: on the Dask client there is, else by threads. Errors as of its reads.
+
+    A bar tells how many of its blocks (by threads: tasks) are done, and when the others will be.
+    """
+    distributed = sys.modules.get("distributed")  # without it there is no client
+    try:
+        there = distributed and distributed.default_client()
+    except ValueError:
+        there = None
+    if not there:
+        with TqdmCallback(tqdm_class=tqdm, unit="task", **BAR):
+            return made.compute()
+    made = made.persist()
+    blocks = distributed.futures_of(made)
+    for _ in tqdm(distributed.as_completed(blocks), total=len(blocks), unit="block", **BAR):
+        pass
+    return made.compute()
+
+
+def computed(made: xr.Dataset | xr.DataArray) -> xr.Dataset | xr.DataArray:
+    """A lazy scene, cube or layer `loaded`, and told what it lost by `settle`. Errors as of its reads."""
+    return settle(loaded(made))
 
 
 def _file(cube: str) -> pathlib.Path:

@@ -21,7 +21,7 @@ from odc.loader import RasterBandMetadata, RasterGroupMetadata, RioDriver, RioRe
 from rasterio.windows import Window
 
 from glacier_nb import ledger, ranges, remote
-from glacier_nb.ledger import KEY, ReadError, ReadReport, report, settle
+from glacier_nb.ledger import KEY, ReadError, ReadReport, computed, loaded, report, settle
 from glacier_nb.ranges import Patience
 from glacier_nb.remote import GDAL, clean
 
@@ -40,6 +40,8 @@ __all__ = (
     "ReadReport",
     "Reader",
     "address",
+    "computed",
+    "loaded",
     "overview",
     "report",
     "settle",

@@ -82,7 +82,7 @@ def _span(year: int, count: int) -> list[int]:
 
 def read(scene: xr.Dataset) -> xr.Dataset:
     """A scene in memory. attrs: lost (windows that no read got, of any sensor), manifest["lost"] (each of them)."""
-    return reads.settle(scene.compute())
+    return reads.computed(scene)
 
 
 def samples(system: str | System, scenes: Mapping[str, xr.Dataset], outlines: gpd.GeoDataFrame) -> list[Sample]:
