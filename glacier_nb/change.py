@@ -21,6 +21,7 @@ def area(
     min_part: float = 10_000.0,
     interval: uncertainty.Conformal | None = None,
     change_interval: uncertainty.Conformal | None = None,
+    region_interval: uncertainty.Conformal | None = None,
     no_growth: bool = False,
     same_errors: bool = False,
     least_recall: float | None = None,
@@ -41,8 +42,9 @@ def area(
     each error's variance the share `systematic` is common to all outlines of a system, so that it cancels in a change
     between maps of one system and does not average out over a region. With `interval` (`uncertainty.conformal` on
     areas, scale the half-width that they have without) they are calibrated: a bias moves them, and in a change cancels.
-    `change_interval` is the same calibrated on changes to a later date, scale the half-width that this gives them
-    without: for glaciers; the region's change keeps what `interval` gives.
+    `change_interval` is the same calibrated on changes of glaciers to a later date, scale the half-width that this
+    gives them without, `region_interval` on those of regions, whose glaciers err together: `calibration` finds both.
+    Without the latter a region's change keeps what `interval` gives.
 
     Assumptions of Diaconu et al. 2023 (TCCML at NeurIPS), off unless asked for and told in attrs["assumptions"].
     `no_growth`: ice that lies outside a glacier's first outline, on ground which that date saw, is no ice;
@@ -120,6 +122,10 @@ def area(
         if change_interval is not None:
             spread, aside = _calibrated(uncertainty.combine(signed[2], systematic, pair), change_interval)
             aside = aside * sign  # calibrated on changes to later dates
+        if region_interval is not None:
+            whole = uncertainty.combine(signed[2][compared].ravel(), systematic, pair * int(compared.sum()))
+            total, middle = _calibrated(whole, region_interval)
+            middle = middle * sign
         blank = np.where(compared, 0, np.nan)
         table = pd.DataFrame({
             "rgi_id": [*ids, "region"],
@@ -142,12 +148,12 @@ def area(
     if own.notna().any():
         method = f"90 % of the members' spread ({own.notna().sum()} of {len(own)} outlines, else {method})"
     if interval is not None:
-        method = f"conformal, {interval.level:g}, n={interval.n}, scaled by {method}"
+        method = f"{_called(interval)}, scaled by {method}"
     asked = {"no_growth": no_growth, "same_errors": same_errors, "least_recall": least_recall}
     table.attrs = {"units": "m2", "method": f"{method}; change only where both dates were seen",
                    "systematic": float(systematic), "assumptions": asked, "citation": CITATION}  # fmt: skip
-    if change_interval is not None:
-        table.attrs["change_method"] = f"conformal, {change_interval.level:g}, n={change_interval.n}"
+    told = {"change_method": change_interval, "region_method": region_interval}
+    table.attrs |= {name: _called(found) for name, found in told.items() if found is not None}
     if no_growth:
         table.attrs["growth_m2"] = float((grown / ground[:, None]).sum())
     if least_recall is not None:
@@ -203,6 +209,10 @@ def _calibrated(half: np.ndarray, interval: uncertainty.Conformal | None) -> tup
         return half, np.zeros(half.shape)
     scale = np.asarray(half) ** interval.power * (half > 0)
     return scale * (interval.high - interval.low) / 2, scale * (interval.high + interval.low) / 2
+
+
+def _called(interval: uncertainty.Conformal) -> str:
+    return f"conformal, {interval.level:g}, n={interval.n} {interval.source}".strip()
 
 
 def _recall(areas: np.ndarray, ids: pd.Index, divides: gpd.GeoDataFrame) -> np.ndarray:

@@ -24,7 +24,6 @@ Snow, shadow and threshold push all margins of a date and a method the same way;
 are independent and a region's interval shrinks with the number of glaciers, with 1 it does not shrink at all.
 """
 
-
 NORMAL_90 = 1.645
 """Half of the width that holds 90 % of a normal distribution, in its standard deviations."""
 
@@ -44,13 +43,14 @@ class Trend:
 @dataclasses.dataclass(frozen=True)
 class Conformal:
     """What lies between a mapped value and the truth, in units of a scale such as the buffer's half-width to `power`:
-    with probability `level` from `low` to `high` of it, by `n` glaciers where the truth is known."""
+    with probability `level` from `low` to `high` of it, by `n` cases where the truth is known. `source`: which."""
 
     low: float
     high: float
     level: float
     n: int
     power: float = 1.0
+    source: str = dataclasses.field(default="", repr=False)
 
 
 def conformal(
