@@ -4,8 +4,9 @@
 
 Fronts: lines with a date (a column such as time, date, Date, src_date or year) and, where there are several glaciers,
 a column rgi_id or GlacierID; or MEaSUREs termini (NSIDC-0642), a file termini_*.shp or their folder, with rgi_id
-NSIDC-0642-GlacierID. Centreline: one line, or one per rgi_id, drawn from up-glacier to down-glacier; it gives the
-sign: advance positive, retreat negative. Boxes and lines lie along it, across the given width.
+NSIDC-0642-GlacierID. Lines of one day and glacier are one front, of one sensor where a column tells it. Centreline: one
+line, or one per rgi_id, in one piece or in rows that join, drawn from up-glacier to down-glacier; it gives the sign:
+advance positive, retreat negative. Boxes and lines lie along it, across the given width.
 """
 
 import argparse
@@ -15,21 +16,31 @@ import sys
 
 import geopandas as gpd
 import pandas as pd
+import shapely
 
-from glacier_nb import crs, fluctuations, readers, regions, terminus
+from glacier_nb import columns, crs, fluctuations, readers, regions, terminus, vectors
 
-DATES = ("time", "date", "datetime", "src_date", "img_date", "acq_date", "date_", "year")
-NAMES = ("rgi_id", "glacierid", "glacier_id")
+NAMES = (*columns.IDS, "glacier", "glac_name", "glacname", "glacier_name", "glacier_nam", "glacier_na")
 
 
 def table(path: pathlib.Path, code: str | None) -> gpd.GeoDataFrame:
-    """A vector file with a CRS; ValueError where it has none and none is given."""
-    path = readers.there(path)
-    frame = gpd.read_parquet(path) if path.suffix == ".parquet" else gpd.read_file(path)
-    frame = frame if frame.crs is not None or code is None else frame.set_crs(code)
-    if frame.crs is None:
-        raise ValueError(f"{path.name} has no CRS: give it with --crs, as EPSG:3413")
+    """Lines of a vector file with a CRS, `code` where it has none; ValueError where there is none, or for no lines."""
+    try:
+        frame = vectors.read(path, kind="LineString")
+    except ValueError:
+        if code is None:
+            raise
+        frame = vectors.read(path, crs=code, kind="LineString")
+    kinds = frame.geom_type.dropna()
+    if len(wrong := kinds[~kinds.isin(("LineString", "MultiLineString"))]):
+        raise ValueError(f"{path.name} holds a {wrong.iloc[0]} in row {wrong.index[0]}: give lines alone")
     return frame
+
+
+def named(frame: gpd.GeoDataFrame) -> pd.Series | None:
+    """Each line's glacier as text, None where no column tells it."""
+    name = columns.find(frame, NAMES)
+    return None if name is None else frame[name].map(str, na_action="ignore").str.removesuffix(".0")
 
 
 def metric(frame: gpd.GeoDataFrame) -> str:
@@ -42,36 +53,50 @@ def metric(frame: gpd.GeoDataFrame) -> str:
 
 
 def fronts(path: pathlib.Path, code: str | None) -> gpd.GeoDataFrame:
-    """Dated fronts: rgi_id, time, geometry; the parts of one date and glacier are one front."""
+    """Dated fronts: rgi_id, time, geometry; the parts of one date, glacier and sensor are one front."""
     winters = path.is_dir() or path.match("termini_*.shp")  # which give the stretch that their images are from
     frame = readers.measures(path) if winters else table(path, code)
-    known = {column.lower(): column for column in frame.columns}
-    named, found = (next((known[name] for name in names if name in known), None) for names in (NAMES, DATES))
+    ids, (found, time) = named(frame), columns.time(frame)
     if found is None:
         raise ValueError(f"{path.name} has no date among {', '.join(map(str, frame.columns))}: call one column time")
-    ids = path.stem if named is None else frame[named].map(str, na_action="ignore")
-    out = gpd.GeoDataFrame(
-        {"rgi_id": ids, "time": readers.dates(frame[found])}, geometry=frame.geometry.to_numpy(), crs=frame.crs
-    )
-    if out["time"].isna().any():
-        raise ValueError(f"{path.name}: {frame[found][out['time'].isna()].iloc[0]!r} in {found} is no date")
-    return out.to_crs(metric(out)).dissolve(["rgi_id", "time"], dropna=False).reset_index()
+    if time.isna().any():
+        row = time.index[time.isna()][0]
+        raise ValueError(f"{path.name}: {frame[found][row]!s} in {found}, row {row}, is no date: write 2001-08-03")
+    sensor = columns.find(frame, columns.SENSORS)
+    known = {"rgi_id": path.stem if ids is None else ids, "time": time, "sensor": frame[sensor] if sensor else ""}
+    out = gpd.GeoDataFrame(known, geometry=frame.geometry.to_numpy(), crs=frame.crs)
+    return out.to_crs(metric(out)).dissolve([*known], dropna=False).reset_index()
 
 
-def measure(lines: gpd.GeoDataFrame, centreline: gpd.GeoDataFrame, width: float, pixel: float) -> dict:
+def centrelines(path: pathlib.Path, code: str | None, lines: gpd.GeoDataFrame) -> gpd.GeoDataFrame | shapely.Geometry:
+    """The one centreline of all fronts in `lines`, in their CRS, or a frame of one per rgi_id."""
+    frame = table(path, code).to_crs(lines.crs)
+    frame = frame[shapely.length(frame.geometry.array) > 0]
+    if frame.empty:
+        raise ValueError(f"{path.name} holds no line: draw the centreline from up-glacier to down-glacier")
+    ids, wanted = named(frame), lines["rgi_id"].dropna()
+    if ids is None or (ids.nunique() == 1 and wanted.nunique() == 1):
+        return frame.union_all() if len(frame) > 1 else frame.geometry.iloc[0]
+    if len(wanted) and not ids.isin(wanted).any():
+        raise ValueError(f"{path.name} has centrelines of {', '.join(sorted(set(ids.dropna()))[:3])}, none of"
+                         f" {wanted.iloc[0]}: give both files one column of names, as rgi_id")  # fmt: skip
+    return frame[["geometry"]].assign(rgi_id=ids).dissolve("rgi_id").reset_index()
+
+
+def measure(
+    lines: gpd.GeoDataFrame, centreline: gpd.GeoDataFrame | shapely.Geometry, width: float, pixel: float
+) -> dict:
     """`n` fronts, how many each method `used`, which were `refused` and why, the `series` of each method.
 
     Beside them `agreement`, the correlation of each pair of methods, and `trends`, as `fluctuations.cycle` has them.
     """
-    centreline = centreline.to_crs(lines.crs)
-    along = centreline if "rgi_id" in centreline else centreline.geometry.iloc[0]
     used, refused, series, tables = {}, [], {}, []
     columns = ["position_m", "width_m", "swept_area_m2", "rate_m_a", "uncertainty_m"]
     errors = ["pixel_error_m", "georeferencing_error_m", "method_error_m"]
     for row in terminus.METHODS:
         apart = min(row.spacing, width / 10) if row.spacing else None
         try:
-            found = terminus.positions(lines, row.name, centreline=along, width=width, pixel=pixel, spacing=apart)
+            found = terminus.positions(lines, row.name, centreline=centreline, width=width, pixel=pixel, spacing=apart)
         except ValueError as error:  # no glacier has what this method needs
             found = lines[["rgi_id", "time"]].assign(**dict.fromkeys([*columns, *errors], float("nan")))
             found = found.assign(method=row.name, note=f"refused: {error}")
@@ -109,9 +134,8 @@ def main() -> None:
     parser.add_argument("--json", action="store_true", help="one JSON object")
     asked = parser.parse_args()
     try:
-        found = measure(
-            fronts(asked.fronts, asked.crs), table(asked.centreline, asked.crs), asked.box_width, asked.pixel
-        )
+        lines = fronts(asked.fronts, asked.crs)
+        found = measure(lines, centrelines(asked.centreline, asked.crs, lines), asked.box_width, asked.pixel)
     except (ValueError, LookupError, OSError, RuntimeError) as error:
         sys.exit(str(error).splitlines()[0])
     if asked.json:

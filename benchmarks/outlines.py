@@ -3,8 +3,9 @@
     python benchmarks/outlines.py --outlines FILE [--crs EPSG] [--json]
 
 Inventories (RGI 5, 6 and 7, GLIMS, national) and own files, with or without .prj; the parts of one date and analysis
-are one outline, the same shape twice is left out and counted in `repeated`. `area_km2` counts each glacier once, at its
-latest known date; `by_date` has the area of each date, the mean where several analysts drew one image.
+are one outline, the same shape twice is left out and counted in `repeated`, features without an area (lines, none) in
+`left_out`. `area_km2` counts each glacier once, at its latest known date; `by_date` has the area of each date, the mean
+where several analysts drew one image. Where a file names no glaciers each shape is one.
 """
 
 import argparse
@@ -15,36 +16,23 @@ import sys
 import geopandas as gpd
 import numpy as np
 import pandas as pd
-import pyogrio
 import shapely
 from tqdm import tqdm
 
-from glacier_nb import readers
+from glacier_nb import columns, readers, vectors
 from glacier_nb.crs import on_globe
 
-NAMES = ("name", "glac_name", "glacier", "id", "fid")
-DATES = ("year", "date", "datetime", "img_date")
 
-
-def outlines(path: pathlib.Path, crs: str | None) -> gpd.GeoDataFrame:
-    """rgi_id (or what else names a glacier in the file, else its row), time (NaT unknown), geometry."""
-    try:
-        return readers.inventory(path, crs=crs)
-    except LookupError:
-        frame = gpd.read_parquet(path) if path.suffix == ".parquet" else gpd.read_file(path)
-    frame = frame.set_crs(crs, allow_override=True) if crs else frame
-    if frame.crs is None:
-        raise ValueError(f"{path.name} has no CRS and names no glaciers: give it with --crs, as EPSG:32633")
-    known = {column.lower(): column for column in frame.columns}
-    ids, when = (next((frame[known[n]] for n in names if n in known), None) for names in (NAMES, DATES))
-    return frame[["geometry"]].assign(
-        rgi_id=range(len(frame)) if ids is None else ids, time=pd.NaT if when is None else readers.dates(when)
-    )
-
-
-def features(path: pathlib.Path) -> int:
-    """How many features the file holds, whatever became of them."""
-    return len(gpd.read_parquet(path)) if path.suffix == ".parquet" else pyogrio.read_info(path)["features"]
+def outlines(path: pathlib.Path, crs: str | None) -> tuple[gpd.GeoDataFrame, int, int]:
+    """rgi_id (or what else names a glacier in the file, else its shape), time (NaT unknown), geometry; the features in
+    the file, and how many of them have no area.
+    """
+    raw = vectors.read(path, crs=crs, kind="Polygon")
+    if columns.find(raw, columns.IDS) is None:
+        name = columns.find(raw, columns.NAMES)
+        raw["rgi_id"] = pd.factorize(shapely.to_wkb(raw.normalize().array))[0] if name is None else raw[name]
+    flat = (shapely.get_dimensions(raw.geometry.array) < 2) | raw.is_empty
+    return readers.catalogued(raw, path), len(raw), int(flat.sum())
 
 
 def measure(frame: gpd.GeoDataFrame) -> dict:
@@ -53,7 +41,10 @@ def measure(frame: gpd.GeoDataFrame) -> dict:
     frame = frame.assign(geometry=np.where(wrong, shapely.make_valid(frame.geometry.array), frame.geometry.array))
     frame = gpd.GeoDataFrame(frame, geometry="geometry", crs=frame.crs)
     day = pd.to_datetime(frame["time"]).dt.strftime("%Y-%m-%d").fillna("unknown")
-    frame = frame.assign(day=day, analysis=frame.get("analysis", 0))
+    rows = "row " + pd.Series(frame.index, frame.index).astype(str)
+    frame = frame.assign(
+        day=day, analysis=frame.get("analysis", 0), rgi_id=frame["rgi_id"].where(frame["rgi_id"].notna(), rows)
+    )
     drawn = frame[["rgi_id", "day", "analysis"]].assign(shape=shapely.to_wkb(frame.geometry.normalize().array))
     again = drawn.duplicated()
     frame = frame[~again]
@@ -78,17 +69,19 @@ def main() -> None:
     parser.add_argument("--crs", help="of a file that does not say, as EPSG:32633 or 32633")
     parser.add_argument("--json", action="store_true", help="one JSON object")
     asked = parser.parse_args()
-    crs = f"EPSG:{asked.crs}" if (asked.crs or "").isdigit() else asked.crs
     try:
-        path = readers.there(asked.outlines)
-        found = {"n": features(path), **measure(outlines(path, crs))}
+        frame, n, left_out = outlines(asked.outlines, asked.crs)
+        found = {"n": n, **measure(frame), "left_out": left_out}
     except (ValueError, LookupError, OSError, RuntimeError) as error:
         sys.exit(str(error).splitlines()[0])
     if asked.json:
         print(json.dumps(found))
         return
     print(f"{found['n']} features of {found['glaciers']} glaciers, {found['area_km2']:,.2f} km2 at their latest dates")
-    print(f"{found['invalid_fixed']} were invalid and were repaired, {found['repeated']} stood there before")
+    print(
+        f"{found['invalid_fixed']} were invalid and were repaired, {found['repeated']} stood there before, "
+        f"{found['left_out']} have no area"
+    )
     print(pd.Series(found["by_date"], name="km2").to_string(float_format="{:,.2f}".format))
 
 

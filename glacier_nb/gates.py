@@ -31,7 +31,7 @@ def flowline(fronts, box, centreline, width, upglacier, spacing=None) -> Gate:
 
     Lea et al. 2014, doi:10.3189/2014JoG13J061.
 
-    ValueError: there is none.
+    ValueError: there is none, or it is no single line.
     """
     if centreline is None and box is None:
         raise ValueError("no centreline")
@@ -39,6 +39,8 @@ def flowline(fronts, box, centreline, width, upglacier, spacing=None) -> Gate:
         axis = four_sided(fronts, box, None, None, upglacier)
         return Gate(axis.centreline, width=axis.width)
     line = shapely.line_merge(centreline)
+    if line.geom_type != "LineString" or line.is_empty:
+        raise ValueError(f"a centreline of {len(shapely.get_parts(line))} parts ({line.geom_type}): draw one line")
     start, end = shapely.distance(shapely.points(shapely.get_coordinates(line)[[0, -1]]), upglacier)  # NaN without one
     return Gate(line.reverse() if end < start else line, width=width or np.nan)
 
@@ -105,10 +107,11 @@ def unbounded(fronts, box, centreline, width, upglacier, spacing=None) -> Gate:
 def bow(fronts, box, centreline, width, upglacier, spacing=None) -> Gate:
     """The centreline's up-glacier end to measure from, and the band in which fronts count (Lea et al. 2014).
 
-    ValueError: there is neither a width nor a box to take it from.
+    ValueError: there is neither a width nor a box to take it from, or a front lies up-glacier of the centreline.
     """
     gate = curved(*_spine(fronts, box, centreline, width, upglacier))
-    xy = shapely.get_coordinates(gate.centreline)
+    drawn = gate if centreline is None else flowline(fronts, box, centreline, width, upglacier)
+    xy = shapely.get_coordinates(drawn.centreline)  # not as taken on: a place that nobody chose
     be_sure(xy[0], fronts, xy[1] - xy[0])
     return gate
 

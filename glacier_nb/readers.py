@@ -3,22 +3,19 @@
 import os
 import pathlib
 import re
-import shutil
-import tempfile
 
 import geopandas as gpd
+import numpy as np
 import pandas as pd
-import pyogrio
-import shapely
-from shapely.geometry.base import BaseGeometry
+
+from glacier_nb import basins, columns, vectors
+from glacier_nb.columns import dates as dates  # callers know these by this module's name
+from glacier_nb.vectors import there as there
 
 # attribute names of RGI 7.0, and what other inventories call them
 _NAMES = {
-    "rgi_id": ("rgi_id", "RGIId", "RGIID", "glac_id", "FCGI_ID", "GLIMS_ID", "GLIMSId", "glims_id", "sgi-id", "sgi_id",
-               "SGI"),
     "glims_id": ("glims_id", "GLIMSId", "GLIMSID", "GLIMS_ID", "glac_id"),
     "glac_name": ("glac_name", "Name", "Glc_Name", "name"),
-    "src_date": ("src_date", "BgnDate", "SRC_DATE", "time", "date", "year_acq"),
     "area_km2": ("area_km2", "Area", "db_area", "Area_poly"),
     "cenlon": ("cenlon", "CenLon"), "cenlat": ("cenlat", "CenLat"),
     "o1region": ("o1region", "O1Region"), "o2region": ("o2region", "O2Region"),
@@ -50,28 +47,42 @@ def inventory(
     `bbox` (lon/lat, west > east across the antimeridian) keeps what touches it, `rgi_id` the glacier of that name.
     A file without a CRS is taken as lon/lat if its numbers allow it. `unnamed` takes a file that names no glacier
     (GAMDAM): each is named by its middle, as GLIMS does. Raises FileNotFoundError, OSError (no vector file),
-    ValueError (no polygons, no CRS), and LookupError where nothing names the glaciers.
+    ValueError (no polygons, several layers of them, no CRS), and LookupError where nothing names the glaciers.
     """
     path = there(path)
-    raw = _placed(gpd.read_parquet(path) if path.suffix == ".parquet" else _vector(path, bbox), path, crs)
-    polygons = raw.geom_type.isin(("Polygon", "MultiPolygon"))
-    if len(raw) and not polygons.any():
+    return catalogued(vectors.read(path, bbox, crs, "Polygon"), path, bbox, rgi_id, unnamed)
+
+
+def catalogued(
+    raw: gpd.GeoDataFrame, path: pathlib.Path, bbox: tuple | None = None, rgi_id: str | None = None,
+    unnamed: bool = False,
+) -> gpd.GeoDataFrame:  # fmt: skip
+    """What `inventory` makes of a table that was read from `path`: the same rows, columns and errors, LookupError and
+    ValueError among them.
+    """
+    shapes, mixed = raw.geometry.to_numpy(), (raw.geom_type == "GeometryCollection").to_numpy()
+    shapes[mixed] = basins.gather(shapes[mixed], np.arange(mixed.sum()))
+    raw = raw.set_geometry(gpd.GeoSeries(shapes, raw.index, crs=raw.crs))
+    there = raw.geom_type.notna() & ~raw.is_empty
+    polygons = there & raw.geom_type.isin(("Polygon", "MultiPolygon"))
+    if there.any() and not polygons.any():
         kinds = ", ".join(sorted(raw.geom_type.dropna().unique()))
         raise ValueError(f"{path.name} holds {kinds}, no outlines: give the file of the glaciers' polygons")
     raw = raw[polygons].reset_index(drop=True)
     if bbox is not None:
-        raw = raw[raw.intersects(window(bbox, raw.crs))].reset_index(drop=True)
+        raw = raw[raw.intersects(vectors.window(bbox, raw.crs))].reset_index(drop=True)
     out = gpd.GeoDataFrame(geometry=raw.geometry.to_numpy(), crs=raw.crs)
-    for name, known in _NAMES.items():
+    named = columns.find(raw, columns.IDS)
+    for name, known in {"rgi_id": (named,), **_NAMES}.items():
         if (found := next((column for column in known if column in raw), None)) is not None:
             out[name] = raw[found].map(_text) if pd.api.types.is_object_dtype(raw[found]) else raw[found].to_numpy()
     if "lmax_m" not in out and "length_km" in raw:  # SGI
         out["lmax_m"] = 1000.0 * raw["length_km"].to_numpy()
-    if "rgi_id" not in out and unnamed:
+    if named is None and unnamed:
         out["rgi_id"] = _named_by_place(out)
     if "rgi_id" not in out:
         raise LookupError(f"{path.name} names no glaciers ({', '.join(map(str, raw.columns))}): add a column rgi_id")
-    out["time"] = dates(out.pop("src_date")) if "src_date" in out else pd.NaT
+    out["time"] = columns.time(raw)[1]
     if "system" not in out:
         out["system"] = out["rgi_id"].map(
             lambda name: next((s for p, s in _SYSTEMS if re.match(p, str(name))), path.stem)
@@ -84,8 +95,7 @@ def inventory(
         whole = out.dissolve(by=["rgi_id", "analysis"], as_index=False, sort=False)
         out = whole.sort_values("time", kind="stable", ignore_index=True)
     first = ["rgi_id", "time", "system", "geometry"]
-    out = out[[*first, *(column for column in out.columns if column not in first)]].reset_index(drop=True)
-    return out
+    return out[[*first, *(column for column in out.columns if column not in first)]].reset_index(drop=True)
 
 
 def harald_moltke(path: str | os.PathLike) -> gpd.GeoDataFrame:
@@ -176,44 +186,13 @@ def shapes(path: str | os.PathLike) -> gpd.GeoDataFrame:
 
     OSError: GDAL does not open it. ValueError: it has no CRS, and its numbers are no degrees.
     """
-    path = there(path)
-    return _placed(gpd.read_parquet(path) if path.suffix == ".parquet" else _vector(path), path, None)
+    return vectors.read(path)
 
 
 def files(path: str | os.PathLike, pattern: str = "*") -> dict[str, pathlib.Path]:
     """Paths below a folder that match, by their path inside it."""
     path = there(path)
     return {p.relative_to(path).as_posix(): p for p in sorted(path.rglob(pattern)) if p.is_file()}
-
-
-def there(path: str | os.PathLike) -> pathlib.Path:
-    """The path, if it exists; FileNotFoundError if not."""
-    path = pathlib.Path(path)
-    if not path.exists():
-        raise FileNotFoundError(f"no file or folder {path}: give the path of the data")
-    return path
-
-
-def dates(values: pd.Series) -> pd.Series:
-    """Dates of an inventory as datetime64: ISO text, or RGI's 20030799, where 99 (or 00) is an unknown day or month.
-
-    An unknown day is the 15th, an unknown month July; a year alone is its middle.
-
-    >>> dates(pd.Series([20030799, "20109999", -9999999, "2016-08-27T00:00:00", 1936.0])).astype(str).tolist()
-    ['2003-07-15', '2010-07-15', 'NaT', '2016-08-27', '1936-07-01']
-    """
-
-    def iso(value) -> str | None:
-        text = str(value)
-        if digits := re.fullmatch(r"(\d{4})(\d\d)(\d\d)(\.0)?", text):
-            year, month, day = digits.group(1, 2, 3)
-            month = month if "01" <= month <= "12" else "07"
-            return f"{year}-{month}-{day if '01' <= day <= '31' else '15'}"
-        if year := re.fullmatch(r"([12]\d{3})(\.0)?", text):
-            return f"{year[1]}-07-01"
-        return None if text.startswith("-9") else text
-
-    return pd.to_datetime(values.map(iso), format="mixed", errors="coerce").dt.tz_localize(None)
 
 
 def _text(value):
@@ -226,44 +205,6 @@ def _text(value):
         return value
 
 
-def window(bbox: tuple, crs) -> BaseGeometry:
-    """A lon/lat bbox as a shape in `crs`: two boxes where west > east, across the antimeridian."""
-    west, south, east, north = bbox
-    boxes = [bbox] if west < east else [(west, south, 180, north), (-180, south, east, north)]
-    shapes = gpd.GeoSeries([shapely.box(*box) for box in boxes], crs="EPSG:4326").segmentize(0.1)
-    return shapes.to_crs(crs).union_all()
-
-
-def _vector(path: pathlib.Path, bbox: tuple | None = None) -> gpd.GeoDataFrame:
-    """Any vector file, in its own encoding or latin1; of a large one with a CRS only what lies near `bbox`."""
-    more = {}
-    try:
-        if path.suffix == ".shp" and not path.with_suffix(".shx").exists():
-            return _without_index(path)
-        if bbox is not None and (crs := pyogrio.read_info(path)["crs"]):
-            more["bbox"] = window(bbox, crs).bounds
-        try:
-            return gpd.read_file(path, **more)
-        except UnicodeDecodeError:
-            return gpd.read_file(path, encoding="latin1", **more)
-    except pyogrio.errors.DataSourceError as error:
-        raise OSError(
-            f"{path.name} is no vector file that GDAL opens ({str(error).splitlines()[0]}): mend it"
-        ) from None
-
-
-def _without_index(path: pathlib.Path) -> gpd.GeoDataFrame:
-    """A shapefile whose .shx is missing, its index made again in a copy."""
-    with tempfile.TemporaryDirectory() as folder:
-        for part in path.parent.glob(f"{path.stem}.*"):
-            shutil.copyfile(part, pathlib.Path(folder) / part.name)
-        pyogrio.set_gdal_config_options({"SHAPE_RESTORE_SHX": "YES"})
-        try:
-            return gpd.read_file(pathlib.Path(folder) / path.name)
-        finally:
-            pyogrio.set_gdal_config_options({"SHAPE_RESTORE_SHX": None})
-
-
 def _named_by_place(shapes: gpd.GeoDataFrame) -> list[str]:
     """Names of the form G010758E46800N from a point in each shape, in thousandths of a degree east of Greenwich."""
     points = shapes.geometry.representative_point().to_crs("EPSG:4326")
@@ -271,20 +212,6 @@ def _named_by_place(shapes: gpd.GeoDataFrame) -> list[str]:
         f"G{round(p.x % 360 * 1000) % 360_000:06d}E{round(abs(p.y) * 1000):05d}{'N' if p.y >= 0 else 'S'}"
         for p in points
     ]
-
-
-def _placed(raw: gpd.GeoDataFrame, path: pathlib.Path, crs: str | None) -> gpd.GeoDataFrame:
-    """With a CRS: the given one, the file's, or lon/lat where the numbers can be degrees."""
-    if crs is not None:
-        return raw.set_crs(crs, allow_override=True)
-    if raw.crs is not None:
-        return raw
-    if raw.empty:
-        return raw.set_crs("EPSG:4326")
-    west, south, east, north = raw.total_bounds
-    if -180 <= west <= east <= 360 and -90 <= south <= north <= 90:
-        return raw.set_crs("EPSG:4326")
-    raise ValueError(f"{path.name} has no CRS and its numbers are no degrees: give crs=, or put a .prj beside it")
 
 
 def _fronts(raw: gpd.GeoDataFrame, rgi_id: str | None, system: str, sensor: str | None) -> gpd.GeoDataFrame:

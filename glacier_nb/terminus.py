@@ -76,8 +76,8 @@ def positions(
     method_error_m, note; on the ground, whatever the map's scale. uncertainty_m, one standard deviation of a single
     position: `pixel` (m; default column pixel_m) per point, alike over ten pixels, with `georeferencing` (m; default
     half a pixel) and what bridged gaps, missed lines, places between lines or several crossings may hide.
-    Raises ValueError for degrees, an unknown method, a front without date or glacier, or why no glacier can be
-    measured; one of many has it in `note`.
+    Raises ValueError for degrees, sizes not above 0, an unknown method, a front without date or glacier, or why no
+    glacier can be measured; one of many has it in `note`.
     """
     row, fronts, order, readings, gated = _measure(fronts, method, box, centreline, width, upglacier, pixel, spacing)
     table = fronts[["rgi_id", "time"]].join(pd.DataFrame(readings, columns=Reading._fields))
@@ -192,9 +192,12 @@ def _measure(fronts, method, box, centreline, width, upglacier, pixel, spacing):
         raise ValueError(f"fronts lack {sorted(missing)}: add them with fronts.assign(...)")
     _known(fronts, "time", "rgi_id")
     metres(fronts)
+    for name, size in (("width", width), ("pixel", pixel), ("spacing", spacing)):
+        if size is not None and not size > 0:
+            raise ValueError(f"{name}={size!r}: give metres above 0")
     fronts = fronts.sort_values("time", kind="stable").reset_index(drop=True)
     drawn = {"box": box, "centreline": centreline, "upglacier": upglacier}
-    boxes, lines, heads = (_by_glacier(thing, fronts.crs, name) for name, thing in drawn.items())
+    boxes, lines, heads = (_by_glacier(thing, fronts, name) for name, thing in drawn.items())
     shapes, order = fronts.geometry.to_numpy(), fronts.groupby("rgi_id", sort=False).indices
     sizes, readings, gated = _sizes(fronts, pixel), [Reading(note="refused: no front")] * len(fronts), []
     for rgi_id, rows in tqdm(order.items(), desc=f"fronts by {method}", delay=2, leave=False):
@@ -243,7 +246,7 @@ def _defaults(options: dict) -> dict:
 def _draw(fronts: gpd.GeoDataFrame, upglacier, shape: Callable[..., shapely.Geometry]) -> gpd.GeoDataFrame:
     """`shape` of each glacier's fronts, unit vector down-glacier, and right and left ends across it."""
     _known(fronts, "rgi_id")
-    heads, rows = _by_glacier(upglacier, fronts.crs, "upglacier"), []
+    heads, rows = _by_glacier(upglacier, fronts, "upglacier"), []
     for rgi_id, mine in fronts.sort_values("time", kind="stable").groupby("rgi_id", sort=False):
         try:
             rows.append((rgi_id, shape(*_flow(_some(mine.geometry.to_numpy()), heads(rgi_id))), ""))
@@ -276,8 +279,9 @@ def _steps(one: shapely.Geometry, other: shapely.Geometry) -> tuple[np.ndarray, 
     return np.diff(shapely.get_coordinates(lines).reshape(-1, 2, 2), axis=1)[:, 0], ~past
 
 
-def _by_glacier(thing, crs, name: str) -> Callable[[str], shapely.Geometry | None]:
+def _by_glacier(thing, fronts: gpd.GeoDataFrame, name: str) -> Callable[[str], shapely.Geometry | None]:
     """Look-up of a glacier's geometry: in a frame by rgi_id as text, or one geometry (or x, y) for all."""
+    crs = fronts.crs
     if isinstance(thing, gpd.GeoDataFrame) and "rgi_id" in thing:
         names = corrections.ids(thing)
         if len(twice := names[names.duplicated()]):
@@ -285,6 +289,10 @@ def _by_glacier(thing, crs, name: str) -> Callable[[str], shapely.Geometry | Non
         found = dict(zip(names, thing.to_crs(crs).geometry, strict=True))
         return lambda rgi_id: found.get(str(rgi_id))
     if isinstance(thing, gpd.GeoDataFrame | gpd.GeoSeries):
-        thing = thing.geometry.to_crs(crs).union_all()
+        thing = thing.geometry.to_crs(crs)
+        thing = thing.union_all() if len(thing) > 1 else thing.iloc[0]
     one = shapely.Point(thing) if isinstance(thing, tuple | list) else thing
+    near = one is None or not shapely.distance(shapely.box(*fronts.total_bounds), one) > 1e5  # NaN: no front
+    if not near and (np.abs(one.bounds) <= (360, 90, 360, 90)).all():
+        raise ValueError(f"{name} at {one.bounds[0]:g}, {one.bounds[1]:g} is in degrees: give it in {crs.name}")
     return lambda rgi_id: one

@@ -121,13 +121,75 @@ def test_fronts_are_told_apart_by_any_name_and_none_is_lost(tmp_path, bench_fron
     assert bench_fronts(tmp_path / "unnamed.gpkg", None).rgi_id.isna().tolist() == [False, True]  # refused by positions
 
 
+def script(root, name):
+    """A script as a module."""
+    spec = importlib.util.spec_from_file_location(f"bench_{name}", root / "benchmarks" / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
 @pytest.fixture
 def bench_fronts(root):
     """The reader of benchmarks/fronts.py."""
-    spec = importlib.util.spec_from_file_location("bench_fronts", root / "benchmarks" / "fronts.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module.fronts
+    return script(root, "fronts").fronts
+
+
+def test_outlines_count_what_has_no_name_and_say_what_has_no_area(root, tmp_path):
+    """Rows without a name are glaciers of their own; shapes that name nothing are told apart by where they lie."""
+    outlines = script(root, "outlines")
+    boxes = [shapely.box(x, 7e6, x + 1000, 7_001_000) for x in (500_000, 510_000, 510_000)]
+    named = gpd.GeoDataFrame({"rgi_id": ["a", None, None], "year": 2001}, geometry=boxes, crs=CRS)
+    named.to_file(tmp_path / "named.gpkg")
+    bare = gpd.GeoDataFrame({"id": [None] * 5}, geometry=[*boxes, shapely.Polygon(), boxes[0].boundary], crs=CRS)
+    bare.to_file(tmp_path / "bare.gpkg")
+    for name, n, left_out, glaciers, repeated, area in (("named", 3, 0, 3, 0, 3), ("bare", 5, 2, 2, 1, 2)):
+        frame, *counts = outlines.outlines(tmp_path / f"{name}.gpkg", None)
+        found = outlines.measure(frame)
+        assert counts == [n, left_out] and (found["glaciers"], found["repeated"]) == (glaciers, repeated)
+        assert found["area_km2"] == pytest.approx(area / 0.9996**2, rel=1e-4)
+
+
+@pytest.fixture
+def drawn():
+    """Three fronts of two glaciers, one of them traced by two sensors on a day."""
+    lines = [shapely.LineString([(x, y), (x + 3000, y)]) for x, y in ((5e5, 7e6), (5e5, 7_000_020), (5.2e5, 7e6))]
+    known = {"GlacierID": [1, 1, 2], "date": "01.08.2001", "Satellite": ["L8", "S1", "L8"]}
+    return gpd.GeoDataFrame(known, geometry=lines, crs=CRS)
+
+
+def test_two_sensors_of_a_day_are_two_fronts(tmp_path, drawn, bench_fronts):
+    drawn.to_file(tmp_path / "fronts.gpkg")
+    found = bench_fronts(tmp_path / "fronts.gpkg", None)
+    assert found.rgi_id.tolist() == ["1", "1", "2"] and found.time.dt.month.eq(8).all()
+    drawn.drop(columns="Satellite").to_file(tmp_path / "any.gpkg")
+    assert len(bench_fronts(tmp_path / "any.gpkg", None)) == 2
+
+
+def test_each_glacier_gets_its_own_centreline_in_one_piece(root, tmp_path, drawn):
+    bench, flow = script(root, "fronts"), [(1500, 3000), (1500, 500), (1500, -2000)]
+    drawn.to_file(tmp_path / "fronts.gpkg")
+    lines = bench.fronts(tmp_path / "fronts.gpkg", None)
+    halves = [shapely.LineString([(a, 7e6 + b) for a, b in flow[part:][:2]]) for part in (0, 1)]
+    pieces = [shapely.affinity.translate(half, x) for x in (500_000, 520_000) for half in halves]
+    frame = gpd.GeoDataFrame({"GlacierID": [1, 1, 2, 2]}, geometry=pieces, crs=CRS)
+    frame.to_file(tmp_path / "flow.gpkg")
+    along = bench.centrelines(tmp_path / "flow.gpkg", None, lines)
+    assert along.rgi_id.tolist() == ["1", "2"]
+    found = bench.measure(lines, along, 2000.0, 30.0)
+    assert set(found["used"].values()) == {3} and not found["refused"]
+    for name, geometry, why in (
+        ("other", frame.assign(GlacierID=7), "centrelines of 7, none of 1"),
+        ("none", frame[:0], "holds no line"),
+        ("area", frame.set_geometry(frame.buffer(5)), "a Polygon in row 0: give lines alone"),
+    ):
+        geometry.to_file(tmp_path / f"{name}.gpkg")
+        with pytest.raises(ValueError, match=why):
+            bench.centrelines(tmp_path / f"{name}.gpkg", None, lines)
+    apart = frame.drop(columns="GlacierID")  # of both glaciers, for both
+    apart.to_file(tmp_path / "apart.gpkg")
+    with pytest.raises(ValueError, match="a centreline of 2 parts"):
+        bench.measure(lines, bench.centrelines(tmp_path / "apart.gpkg", None, lines), 2000.0, 30.0)
 
 
 @pytest.fixture(scope="module")

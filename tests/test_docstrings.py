@@ -34,16 +34,16 @@ OWN = re.compile(r"Without a source, plain or ours: ([^.]*)\.")
 """How a module's docstring names those of its functions that no paper stands behind."""
 NO_METHODS = {
     "__main__", "answers", "article", "assembly", "batch", "blocks", "campaign", "charts", "checkpoints", "cluster",
-    "comparing", "coverages", "crs", "datasets", "demo", "dials", "doubt", "edits", "estimates", "exports", "faults",
-    "features", "figures", "files", "fitting", "forward", "fronts", "furniture", "gazetteer", "guards", "hand",
-    "imaging", "inventories", "jobs", "kept", "kernels", "labelled", "labels", "landscapes", "lapse", "layers",
+    "columns", "comparing", "coverages", "crs", "datasets", "demo", "dials", "doubt", "edits", "estimates", "exports",
+    "faults", "features", "figures", "files", "fitting", "forward", "fronts", "furniture", "gazetteer", "guards",
+    "hand", "imaging", "inventories", "jobs", "kept", "kernels", "labelled", "labels", "landscapes", "lapse", "layers",
     "ledger", "load", "maps", "mount", "namings", "nothing", "outcomes", "overpass", "overview", "pages", "panning",
     "papers", "patches", "plans", "plots", "predict", "products", "provenance", "providers", "published", "ranges",
     "readers", "reads", "records", "regions", "remote", "resources", "rgi", "runs", "samples", "search", "selection",
     "sensors", "serve", "sets", "share", "sheets", "sinks", "sketches", "slabs", "stacks", "stored", "summers", "swipe",
     "synthetic", "systems", "systems_caffe", "systems_change", "systems_extent", "systems_front", "systems_own",
-    "systems_rock", "systems_sensors", "tables", "tensors", "tour", "train", "trials", "truth", "verification", "walks",
-    "weights", "windows", "workers",
+    "systems_rock", "systems_sensors", "tables", "tensors", "tour", "train", "trials", "truth", "vectors",
+    "verification", "walks", "weights", "windows", "workers",
 }  # fmt: skip
 """Modules that find, read, keep, draw or run, and rows that cite by a field of their own: no method stands in them."""
 METHODS = [path for path in FILES if path.parent == PACKAGE and path.stem not in NO_METHODS]
@@ -64,7 +64,7 @@ INNER = {
     "change.area": {"change_half", "change_off", "half", "off", "then", "years"}, "charts.area_rows": {"first"},
     "corrections.noted": {"day", "id"}, "delineation.score": {"hd95", "mean", "season"}, "edits.apply": {"day"},
     "elevation.change": {"area_sd", "edge", "first", "off", "sd", "second", "without"},
-    "readers.inventory": {"bbox"}, "readers.shapes": {"bbox"},
+    "vectors.read": {"bbox", "layer"},
     "migration.rates": {"swept", "years"}, "terminus.positions": {"wide"}, "train.ablations": {"nothing"},
 }  # fmt: skip
 """Columns that a function makes on its way and does not give back."""

@@ -298,7 +298,7 @@ def test_bad_input_is_refused_in_one_line():
         (lambda: terminus.positions(lines, "oxbow"), "one of box, curvilinear box, variable box, centreline"),
         (lambda: terminus.positions(lines.to_crs(4326), "centreline", centreline=flow()), "EPSG:326"),
         (lambda: terminus.positions(lines.drop(columns="rgi_id")), "rgi_id"),
-        (lambda: terminus.positions(lines, box=flow().buffer(500), upglacier=(0, 0)), "four"),
+        (lambda: terminus.positions(lines, box=flow().buffer(500), upglacier=flow().coords[0]), "four"),
         (lambda: terminus.draw_box(lines, None), "up-glacier"),
         (lambda: terminus.positions(lines, "curvilinear box", centreline=flow()), "no width"),
         (lambda: terminus.positions(lines, "bow"), "no width"),
@@ -307,6 +307,9 @@ def test_bad_input_is_refused_in_one_line():
             lambda: terminus.positions(lines, "transects", centreline=flow(), width=500.0, spacing=900.0),
             "below the width",
         ),
+        (lambda: terminus.positions(lines, centreline=flow(), width=-500.0), "width=-500.0: give metres above 0"),
+        (lambda: terminus.positions(lines, centreline=flow(), width=500.0, pixel=-3.0), "pixel=-3.0"),
+        (lambda: terminus.positions(lines, box=box(), upglacier=(15.1, 63.2)), "upglacier at 15.1, 63.2 is in degrees"),
         (lambda: terminus.across(lines, "box", centreline=flow(), width=500.0), "no lines across"),
     ):
         with pytest.raises(ValueError, match=why) as error:
@@ -323,7 +326,7 @@ def test_bad_input_is_refused_in_one_line():
             assert str(error).startswith("a: no front crosses a box 500 m wide there")
     twice = gpd.GeoDataFrame({"rgi_id": ["a", "a"]}, geometry=[box(), flow().buffer(9)], crs=CRS)
     with pytest.raises(ValueError, match="box has 2 rows of a: keep one"):
-        terminus.positions(lines, box=twice, upglacier=(0, 0))
+        terminus.positions(lines, box=twice, upglacier=flow().coords[0])
     assert len(terminus.positions(lines.iloc[:0], "box", box=box(), centreline=flow())) == 0
 
 
