@@ -52,7 +52,7 @@ def main(demo: pathlib.Path) -> None:
         if not list((demo / name).glob("*.html")):
             batch.notebook(name, {"out": str(demo / name)}, demo)
         page = max((demo / name).glob("*.html"), key=lambda path: path.stat().st_size)
-        small(pages.picture(page, demo / name / "gallery.png", SIZE), DOCS / "gallery" / f"{name}.webp")
+        small(pages.picture(page, demo / name / "gallery.png", SIZE, trim=True), DOCS / "gallery" / f"{name}.webp")
         print(name, page.name)
     change = demo / "03_area_change" / "change.html"
     small(pages.picture(change, change.with_name("first.png"), FIRST), DOCS / "change.webp")

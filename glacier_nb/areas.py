@@ -224,7 +224,8 @@ def distribution(table: pd.DataFrame, title: str = "", width: int = 480, height:
             text_font_size="11px", text_color=maps.INK, text_align="left", text_baseline="bottom"
         ))  # fmt: skip
     cloud = hv.Overlay(parts).opts(
-        hooks=[maps.dress, *rules, *([maps.key(marks)] if marks else [])], logx=True, show_legend=False, padding=0.08,
+        hooks=[maps.dress, *rules, *([maps.key(marks)] if marks else [])], logx=True,
+        xformatter="%g", show_legend=False, padding=0.08,
         title=title or f"Change of {len(mine)} glaciers by their size", xlabel="Area at the first date (km²)",
         ylabel="Change of area (%)", frame_width=width, frame_height=height, show_grid=True,
     )  # fmt: skip

@@ -21,6 +21,9 @@ FIGURE = re.compile(
 )
 """What HoloViews leaves in a notebook: the element, the bokeh documents, and which document goes where."""
 
+GONE = "Dask dashboard: "
+"""How a line begins that names what is no longer there when the notebook has run."""
+
 LIVE = "panel.models."
 """Models that only answer with a kernel; a page has none."""
 
@@ -39,7 +42,7 @@ HEADING = re.compile(r"^#+ +(.+?)\s*$", re.M)
 LOADER = """<script>
 for (const script of document.querySelectorAll("script.docs")) {
   const {docs, items} = JSON.parse(script.textContent)
-  Bokeh.embed.embed_items(docs, items).then(named)
+  Bokeh.embed.embed_items(docs, items).then(ready)
 }
 </script>
 """
@@ -50,7 +53,7 @@ markdown = mistune.create_markdown(plugins=["table", "strikethrough", "url"])
 def write(ran: nbformat.NotebookNode, path: str | os.PathLike) -> pathlib.Path:
     """Write the run notebook `ran` as one HTML file to `path`, whole or not at all, and return the path.
 
-    The title is the notebook's first heading. Progress bars and warnings are left out, prints and results are kept. A
+    The title is the notebook's first heading. Progress bars, warnings and a dashboard that is gone are left out. A
     picture's alternative text is what the cell gave with it (`IPython.display.Image(..., alt=)`), or its own words, or
     the heading above it. Of a page over pages.LARGEST it leaves out figures, later ones first, and names each in its
     place.
@@ -194,7 +197,8 @@ def _output(output: nbformat.NotebookNode, near: str) -> Iterator[str]:
     """The HTML of one output below the heading `near`; nothing of what only serves a running notebook."""
     if output.output_type == "stream" and output.name == "stdout":
         lines = [line.rpartition("\r")[2] for line in output.text.rstrip().split("\n")]
-        yield f"<pre class=said>{html.escape(chr(10).join(lines))}</pre>\n"
+        if lines := [line for line in lines if not line.startswith(GONE)]:
+            yield f"<pre class=said>{html.escape(chr(10).join(lines))}</pre>\n"
     if output.output_type == "error":
         yield f"<pre class=said>{html.escape(f'{output.ename}: {output.evalue}')}</pre>\n"
     data = output.get("data", {})
@@ -218,7 +222,8 @@ def _output(output: nbformat.NotebookNode, near: str) -> Iterator[str]:
         if "<style>" not in data["text/html"][:200] or "<table" in data["text/html"]:
             yield f"<div class=scroll tabindex=0>{data['text/html']}</div>\n"
     elif "text/markdown" in data:
-        yield f"<div class='prose answer'>{markdown(data['text/markdown'])}</div>\n"
+        signed = re.sub(r"(?<![\w.-])-(?=\d)", "−", data["text/markdown"])  # as the tables have it
+        yield f"<div class='prose answer'>{markdown(signed)}</div>\n"
     elif "image/png" in data:
         own = data.get("text/plain", "")
         words = output.metadata.get("image/png", {}).get("alt") or ("" if own.startswith("<") else own)  # <Figure ...>

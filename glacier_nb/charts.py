@@ -183,14 +183,16 @@ def area_series(table: pd.DataFrame, picks: list[Callable], title: str, height: 
         tools=["hover", "tap", "xbox_select"], hover_tooltips=told, legend=False,
     )  # fmt: skip
     both = thin * thick * whiskers(region, "time", "relative", "lower", "upper") * points.opts(hooks=picks)
-    marks = {}
+    line = {"marker": "dash", "size": 14, "fill_color": None}
+    marks = {"region": line | {"line_color": maps.INK, "line_width": 2.2}} if len(region) else {}
+    marks |= {"each glacier": line | {"line_color": "#aab4bd"}} if len(region) < len(table) else {}
     for name, sign in EVENTS.items():
         some = table[table["events"].str.startswith(name) & (table["rgi_id"] != "region")]
         if len(some):
             marks[name] = ring(sign)
             both = both * hv.Scatter(some, "time", ["relative"]).opts(**RING, marker=sign)
     return both.opts(
-        hooks=[maps.dress, dates, level(100), *([maps.key(marks)] if marks else [])], title=title, xlabel="Date",
+        hooks=[maps.dress, dates, level(100), maps.key(marks)], title=title, xlabel="Date",
         ylabel="Area (% of the first date)", frame_width=500, frame_height=height, padding=0.06,
         show_legend=False, show_grid=True,
     )  # fmt: skip
@@ -265,7 +267,7 @@ def ranking(table: pd.DataFrame, score: str, width: int = 460, height: int = 300
     bars = hv.ErrorBars(rows, "system", [score, "below", "above"])
     ranks = (bars * dots).opts(
         hooks=[maps.dress], invert_axes=True, xlabel="System", ylabel=f"{label} (95 % by bootstrap)", width=width,
-        height=height, title="Less is better", show_grid=True,
+        height=height, title="Error of each system: less is better", show_grid=True,
     )  # fmt: skip
     costs = hv.Scatter(rows, "seconds", [score, "system", "millions"]).opts(
         size=10, color=maps.LATER, tools=["hover"], width=width, height=height, xlabel="Time of a training (s)",

@@ -41,12 +41,14 @@ def turned(
     values = list(dict.fromkeys(outlines[by])) if words else sorted(outlines[by].unique())
     form = "" if words else "%Y-%m-%d" if outlines[by].dtype.kind == "M" else "g"
     labels = [format(one, form) for one in values]
-    glyphs, titles = [], []
+    glyphs, titles, heading = [], [], tables.column(by).label
+    below = f", on the scene of {str(scene.attrs['time'])[:10]}" if "time" in scene.attrs else ""
     for value, label in zip(values, labels, strict=True):
         some = outlines[outlines[by] == value]
         drawn = hv.render(layers.cased(some, crs, edges, maps.EARLIER), backend="bokeh")
         glyphs.append(list(drawn.renderers))
-        titles.append(f"{label}: {some['area_m2'].sum() / 1e6:.2f} km²" if "area_m2" in some else label)
+        named = f"{heading} {label}" if form == "g" else label
+        titles.append(named + (f": {some['area_m2'].sum() / 1e6:.2f} km²" if "area_m2" in some else "") + below)
     first = labels[start]
     marks = {"outline": maps.EARLIER} | maps.doubts(small, bands)[2]
     picture = maps.picture(maps.tones(small, bands, maps.limits(small, bands)), edges)
@@ -55,7 +57,6 @@ def turned(
         for glyph in some:
             glyph.visible = label == first
         figure.renderers.extend(some)
-    heading = tables.column(by).label
     told = {"title": heading, "value": first, "width": width - 60, "margin": (6, 5, 12, 55)}
     control = Select(options=labels, **told) if words else CategoricalSlider(categories=labels, **told)
     parts = {"control": control, "labels": labels, "glyphs": glyphs, "titles": titles, "figure": figure}

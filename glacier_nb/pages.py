@@ -116,10 +116,12 @@ def chromium() -> str | None:
     return next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome", "chrome"))), None)
 
 
-def picture(page: str | os.PathLike, path: str | os.PathLike, size: tuple[int, int] = (1280, 800)) -> pathlib.Path:
+def picture(
+    page: str | os.PathLike, path: str | os.PathLike, size: tuple[int, int] = (1280, 800), trim: bool = False
+) -> pathlib.Path:
     """Write what a browser shows of the HTML file `page` as a PNG of `size` pixels to `path`, and return the path.
 
-    A page of ours is shown from its first figure on, without its title.
+    A page of ours is shown from its first figure on, without its title; `trim` cuts off what is blank right of all.
 
     Raises FileNotFoundError where there is no Chromium, RuntimeError where it shows nothing within a minute.
     """
@@ -133,7 +135,19 @@ def picture(page: str | os.PathLike, path: str | os.PathLike, size: tuple[int, i
             subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=60)
         if not temporary.exists():
             raise RuntimeError(f"{browser} drew nothing of {page} in a minute: open it by hand to see why")
+        if trim:
+            _trimmed(temporary)
     return pathlib.Path(path)
+
+
+def _trimmed(path: pathlib.Path) -> None:
+    """Cut off the blank columns at the right of a PNG, but for a margin as wide as a page's own."""
+    from PIL import Image, ImageChops  # only where pictures are taken
+
+    image = Image.open(path).convert("RGB")
+    drawn = ImageChops.difference(image, Image.new("RGB", image.size, "#ffffff")).getbbox()
+    if drawn:
+        image.crop((0, 0, min(image.width, drawn[2] + 20), image.height)).save(path, "PNG")
 
 
 OUTSIDE = r"https?://(?:cdn|maps|developers)[.][^ `\"'\\]+"
@@ -144,47 +158,12 @@ BROWSER = (
     "--disable-background-networking", "--disable-component-update", "--disable-sync", "--virtual-time-budget=10000",
 )  # fmt: skip
 
-KEYS = """<script>
-// A figure that has the focus pans by the arrow keys, zooms by + and -, and by 0 is as it was.
-const all = (view) => [view, ...[...(view.child_views ?? [])].flatMap(all)]
-document.addEventListener("keydown", (event) => {
-  const path = event.composedPath()
-  if (event.ctrlKey || event.metaKey || event.altKey) return
-  if (path.some((node) => node.getAttribute?.("role") == "slider")) return
-  const view = [...Bokeh.index].flatMap(all).find((one) => one.model.type == "Figure" && path.includes(one.el))
-  const way = {ArrowLeft: [-1, 0, 0], ArrowRight: [1, 0, 0], ArrowUp: [0, 1, 0], ArrowDown: [0, -1, 0],
-    "+": [0, 0, 1], "=": [0, 0, 1], "-": [0, 0, -1]}[event.key]
-  if (!view || (!way && event.key != "0")) return
-  event.preventDefault()
-  if (!way) return view.reset_range()
-  for (const [range, step] of [[view.model.x_range, way[0]], [view.model.y_range, way[1]]]) {
-    if (typeof range.start != "number" || range.factors) continue
-    const long = range.end - range.start, grow = -0.1 * way[2] * long, move = 0.1 * step * long
-    range.setv({start: range.start + move - grow, end: range.end + move + grow})
-  }
-})
-// What Tab reaches says what it is: a slider by its heading, a figure by its title and its keys.
-const named = () => {
-  for (const view of [...Bokeh.index].flatMap(all)) {
-    const title = view.model.title, place = view.canvas_view?.events_el
-    if (view.model.type == "Figure" && place && !place.hasAttribute("role")) {
-      const keys = "arrow keys pan, + and - zoom, 0 resets"
-      const say = () => place.setAttribute("aria-label", `${title?.text || "Figure"}: ${keys}`)
-      place.setAttribute("role", "application")
-      title?.change.connect(say)
-      say()
-    }
-    if (!/Slider$/.test(view.model.type) || !title) continue
-    for (const handle of view.shadow_el.querySelectorAll(".noUi-handle")) handle.setAttribute("aria-label", title)
-  }
-}
-</script>
-"""
+KEYS = f"<script>\n{pathlib.Path(__file__).with_name('page.js').read_text()}</script>\n"
 
 LOADER = """<script>
 document.body.classList.toggle("bare", location.hash === "#bare")
 for (const item of document.querySelectorAll("script.item")) {
-  Bokeh.embed.embed_item(JSON.parse(item.textContent)).then(named)
+  Bokeh.embed.embed_item(JSON.parse(item.textContent)).then(ready)
 }
 </script>
 """

@@ -49,12 +49,12 @@ def scene(
     Raises LookupError where the scene has no composite.
     """
     small, bands, name = shown(scene, bands)
-    edges, crs, colours = maps.bounds(small), scene.odc.crs, maps.doubts(small, bands)[2]
+    edges, crs, colours = maps.bounds(small), scene.odc.crs, {}
     view = maps.picture(maps.tones(small, bands, stretch or maps.limits(small, bands)), edges) * failures(scene)
     for shapes, colour, label in ((outlines, maps.EARLIER, "outline"), (fronts, maps.LOSS, "calving front")):
         if shapes is not None and len(shapes):
             view, colours[label] = view * cased(shapes, crs, edges, colour), colour
-    return maps.frame(view, crs, edges, title or told(scene, name), width, colours)
+    return maps.frame(view, crs, edges, title or told(scene, name), width, colours | maps.doubts(small, bands)[2])
 
 
 def zones(

@@ -78,17 +78,17 @@ def swipe(
     small, bands, name = layers.shown(scene_a, bands)
     stretch, edges = stretch or maps.limits(small, bands), maps.bounds(small)
     dates = [str(one.attrs.get("time", ""))[:10] for one in (scene_a, scene_b)]
-    marks, drawn = {}, []
+    marks, doubts, drawn = {}, {}, []
     both = ((scene_a, outlines_a, maps.EARLIER), (scene_b, outlines_b, maps.LATER))
     for (one, outlines, colour), date in zip(both, dates, strict=True):
         seen = layers.shown(one, bands)[0]
         view = maps.picture(maps.tones(seen, bands, stretch), maps.bounds(seen))
         if outlines is not None and len(outlines):
             view, marks[f"outline {date}".strip()] = view * layers.cased(outlines, crs, edges, colour), colour
-        marks |= maps.doubts(seen, bands)[2]
+        doubts |= maps.doubts(seen, bands)[2]
         drawn.append(view)
     title = " | ".join(filter(None, (f"◂ {dates[0]}", f"{dates[1]} ▸", name)))
-    pair = [hv.render(maps.frame(view, crs, edges, title, width, marks), backend="bokeh") for view in drawn]
+    pair = [hv.render(maps.frame(view, crs, edges, title, width, marks | doubts), backend="bokeh") for view in drawn]
     return pn.pane.Bokeh(stacked(*pair, start, f"Swipe between {dates[0]} (left) and {dates[1]} (right)"))
 
 

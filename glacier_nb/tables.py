@@ -62,6 +62,9 @@ COLUMNS = {
     "fixed_second_percent": Column("By the second area alone (%)", 1.0, "+z.1f"),
     "position_m": Column("Position (m)", 1.0, "+z,.0f"),
     "uncertainty_m": Column("± (m)", 1.0, ",.0f"),
+    "pixel_error_m": Column("of it pixels (m)", 1.0, ",.1f"),
+    "georeferencing_error_m": Column("georeferencing (m)", 1.0, ",.1f"),
+    "method_error_m": Column("method (m)", 1.0, ",.1f"),
     "width_m": Column("Width (m)", 1.0, ",.0f"),
     "swept_area_m2": Column("Swept area (km²)", 1e-6, "+z,.3f"),
     "rate_m_a": Column("Rate (m a⁻¹)", 1.0, "+z,.0f"),
@@ -88,6 +91,7 @@ COLUMNS = {
     "to_best_high": Column("at most", 1.0, "+z.3f"),
     "p": Column("p", 1.0, ".2g"),
     "seconds": Column("Seconds a training", 1.0, ",.1f"),
+    "parameters": Column("Parameters (million)", 1e-6, ",.2f"),
     "found_in": Column("Summers that find it"),
     "seen_in": Column("that saw it"),
     "probability": Column("Probability", 1.0, ".2f"),
@@ -132,6 +136,8 @@ def cell(value, column: Column) -> str:
 
     >>> cell(12_345_678.0, COLUMNS["area_m2"]), cell(float("nan"), COLUMNS["area_m2"]), cell("a<b", Column("x"))
     ('12.346', '–', 'a&lt;b')
+    >>> cell(2025, column("year")), cell(24_444_785, column("parameters"))
+    ('2025', '24.44')
     """
     if pd.isna(value):
         return "–"
@@ -139,7 +145,7 @@ def cell(value, column: Column) -> str:
         return f"{value:%Y-%m-%d}"
     if isinstance(value, bool | np.bool_):
         return "yes" if value else "no"
-    if isinstance(value, float):
+    if isinstance(value, float) or (isinstance(value, int | np.integer) and column.scale != 1.0):
         return format(value * column.scale, column.form).replace("-", "−")
     return html.escape(str(value))
 

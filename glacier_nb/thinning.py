@@ -92,10 +92,14 @@ def curve(bands: pd.DataFrame, years: float, height: int = 340) -> hv.Layout:
         hover_tooltips=told, legend=False,
     )  # fmt: skip
     rates = hv.Overlay([ribbon, *thin, thick, points]).opts(
-        hooks=[maps.dress, charts.level(0, "height")], invert_axes=True, title="By elevation", show_grid=True,
+        invert_axes=True, title="Elevation change by elevation", show_grid=True,
         xlabel="Elevation (m)", ylabel="Elevation change (m a⁻¹)", frame_width=330, frame_height=height, padding=0.05,
         show_legend=False,
     )  # fmt: skip
+    line = {"marker": "dash", "size": 14, "fill_color": None}
+    keys = {"region": line | {"line_color": maps.INK, "line_width": 2.2}, "± spread of its pixels": "#dce1e6"}
+    keys |= {"each glacier": line | {"line_color": "#8a949e"}} if thin else {}
+    rates = rates.opts(hooks=[maps.dress, charts.level(0, "height"), maps.key(keys)])
     half = bands.attrs["band_m"] * 0.45
     reach = float(region.elevation_m.min() - 2 * half), float(region.elevation_m.max() + 2 * half)
     marks, areas = {"measured": maps.LATER, "not measured": "#d9dee3"}, []

@@ -68,7 +68,10 @@ def pictures(out: pathlib.Path) -> list[pages.Entry]:
         for html in sorted((out / name).glob("*.html")):
             picture = html.with_suffix(".png")
             if pages.chromium():
-                pages.picture(html, picture, (1200, 800))
+                try:
+                    pages.picture(html, picture, (1200, 800), trim=True)
+                except RuntimeError as why:  # a card without a picture; what was found is there all the same
+                    print(why)
             figures.append(pages.Entry(title, f"{name}/{html.name}", question, picture, group="Figures"))
     return figures + books
 

@@ -45,6 +45,43 @@ ROOM = """
 """
 
 
+FRAMES = """
+() => {
+  // Of each figure its place in the window and the units a pixel of both axes.
+  const all = (view) => [view, ...[...(view.child_views ?? [])].flatMap(all)]
+  return [...Bokeh.index].flatMap(all).filter((view) => view.model.type == "Figure").map((view) => {
+    const place = view.el.getBoundingClientRect(), box = view.frame.bbox
+    const long = (range) => Math.abs(range.end - range.start)
+    return {left: place.left, top: place.top, map: view.model.center.some((one) => one.type == "ScaleBar"),
+      across: long(view.model.x_range) / box.width, down: long(view.model.y_range) / box.height, pixels: box.height}
+  })
+}
+"""
+
+NAMELESS = """
+() => {
+  // What Tab can reach inside the figures and what has no role or no name there.
+  const inside = (node) => [...node.querySelectorAll("*")].flatMap(
+    (e) => [e, ...(e.shadowRoot ? inside(e.shadowRoot) : [])]
+  )
+  const reached = inside(document).filter((e) => e.tabIndex >= 0 && e.closest("main") == null && !e.disabled)
+  const known = (e) => (e.tagName == "SELECT" || e.getAttribute("role")) && e.getAttribute("aria-label")
+  const bare = reached.filter((e) => !known(e))
+  return [reached.length, bare.map((e) => e.outerHTML.slice(0, 200))]
+}
+"""
+
+
+def reached(tab, label: str):
+    """The list called `label`, which Tab, pressed as often as it takes, has given the focus."""
+    found = tab.get_by_label(label, exact=True)
+    for _ in range(40):
+        tab.keyboard.press("Tab")
+        if found.evaluate("(list) => list == document.activeElement"):
+            return found
+    raise AssertionError(f"Tab does not reach {label}")
+
+
 @pytest.fixture(scope="module")
 def files(tmp_path_factory):
     """Each view as its own page: name to path."""
@@ -139,6 +176,42 @@ def test_years_brushed_in_the_series_leave_their_outlines(files, opened):
     assert ["demo-1", "demo-2"] in tab.evaluate(PICKED, {"column": "rgi_id"})  # and both glaciers on the map
 
 
+def test_glaciers_and_years_are_picked_by_keys_alone(files, opened):
+    """Lists below the figure do what a click on a map and a brush over years do, and follow both."""
+    tab = opened(files["glaciers"])
+    outlines = lambda: sorted(tab.evaluate(PICKED, {"column": "outline"})[0])  # noqa: E731
+    glacier = reached(tab, "Glacier")
+    for _ in range(2):  # all, region, demo-1
+        tab.keyboard.press("ArrowDown")
+    assert glacier.input_value() == "demo-1"
+    assert tab.evaluate(PICKED, {"column": "rgi_id"})[0] == ["demo-1"]
+    assert outlines() == [f"demo-1 {date}" for date in scenery.DATES]
+    reached(tab, "from")
+    tab.keyboard.press("ArrowDown")
+    assert outlines() == [f"demo-1 {date}" for date in scenery.DATES[1:]]
+    glacier.press("Home")
+    assert outlines() == [f"demo-{one} {date}" for one in (1, 2) for date in scenery.DATES[1:]]
+    tab.get_by_label("from", exact=True).press("Home")
+    assert not outlines()  # all glaciers, all dates: nothing is picked out
+    x, y = inside(scenery.landscape(2)["outlines"], "demo-2")
+    tab.mouse.click(*tab.evaluate(PLACE, {"column": "rate_percent_a", "x": x, "y": y}))
+    told = [tab.get_by_label(label, exact=True).input_value() for label in ("Glacier", "from", "to")]
+    assert told == ["demo-2", scenery.DATES[0], scenery.DATES[-1]]
+
+
+@pytest.mark.parametrize("name", ["glaciers", "scene"])
+def test_all_that_tab_reaches_in_a_figure_has_a_role_and_a_name(name, files, opened):
+    tab = opened(files[name])
+    reached, bare = tab.evaluate(NAMELESS)
+    assert reached >= 5 and not bare
+    if name == "glaciers":
+        tool = tab.get_by_role("button", name="Wheel Zoom")
+        before = tool.get_attribute("aria-pressed")
+        tool.press("Enter")
+        tab.wait_for_timeout(100)
+        assert {before, tool.get_attribute("aria-pressed")} == {"true", "false"}
+
+
 def test_maps_pan_together(files, opened):
     tab = opened(files["before_after"])
     ranges = (
@@ -158,11 +231,25 @@ def test_maps_pan_together(files, opened):
     )  # drawn to the west and to the south, one sees east and north
 
 
+CUT = "() => [...document.querySelectorAll('.plot')].map((plot) => plot.scrollWidth - plot.clientWidth)"
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_nothing_is_cut_on_a_laptop(name, files, opened):
     tab = opened(files[name], {"width": 1200, "height": 900})
-    cut = "() => [...document.querySelectorAll('.plot')].map((plot) => plot.scrollWidth - plot.clientWidth)"
-    assert max(tab.evaluate(cut)) <= 0
+    assert max(tab.evaluate(CUT)) <= 0
+
+
+@pytest.mark.parametrize("name", ["before_after", "fronts", "timeline"])
+def test_a_narrow_window_stacks_maps_and_narrows_charts(name, files, opened):
+    tab = opened(files[name], {"width": 700, "height": 900})
+    tab.wait_for_function(f"() => Math.max(...({CUT})()) <= 0", timeout=5000)
+    frames = tab.evaluate(FRAMES)
+    assert [frame["left"] for frame in frames] == [frames[0]["left"]] * len(frames)  # one below the other
+    assert [frame["top"] for frame in frames] == sorted(frame["top"] for frame in frames)
+    for frame in frames:  # a map's scales stay equal: metres a pixel, to the pixel that a side is rounded to
+        if frame["map"]:
+            assert frame["across"] == pytest.approx(frame["down"], rel=1 / frame["pixels"])
 
 
 def test_a_title_of_three_lines_leaves_the_map_its_key(opened, tmp_path):
@@ -261,7 +348,7 @@ def test_tab_reaches_every_figure_and_control_by_name_and_arrow_keys_turn_them(o
         if after != before["values"]:
             turned[reached[-1]] = after
     swipe = "Swipe between 2017-08-29 (left) and 2025-08-24 (right)"
-    controls = [("slider", swipe), ("slider", "Date"), ("slider", "Threshold"), ("SELECT", "")]
+    controls = [("slider", swipe), ("slider", "Date"), ("slider", "Threshold"), ("SELECT", "System")]
     assert [one for one in reached if one[0] != "application"] == controls
     assert [role for role, _ in reached].count("application") == 5  # two of the swipe
     assert ("application", "2017-08-29") in reached  # by then turned: the title that it now has

@@ -29,7 +29,8 @@ def test_one_value_is_shown_at_first_and_its_area_told(outlines):
     days = sorted(outlines["time"].dt.strftime("%Y-%m-%d").unique())
     assert control.categories == days and control.value == days[-1]
     last = outlines[(outlines["time"] == outlines["time"].max()) & (outlines["system"] == "ndsi")]
-    assert figure.title.text == f"{days[-1]}: {last['area_m2'].sum() / 1e6:.2f} km²"
+    below = landscape()["scene"].attrs["time"]  # of another date than the outlines
+    assert figure.title.text == f"{days[-1]}: {last['area_m2'].sum() / 1e6:.2f} km², on the scene of {below}"
     lines = figure.renderers[-6:]  # three dates, each a line in its casing
     assert [one.visible for one in lines] == [False] * 4 + [True] * 2
     for casing, line in zip(lines[::2], lines[1::2], strict=True):  # a page holds each outline once

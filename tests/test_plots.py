@@ -1,36 +1,90 @@
 """Views of scenes whose answers are known, and of real fronts."""
 
+import functools
+import inspect
 import re
+import typing
 
 import geopandas as gpd
 import holoviews as hv
 import numpy as np
 import pandas as pd
+import panel as pn
 import pyproj
 import pytest
 import rioxarray
 import shapely
 import xarray as xr
 from bokeh.models import ColorBar, Legend, Line, ScaleBar
-from scenery import drawn, elsewhere, figures, front_lines, key, landscape, unnamed
+from scenery import change_table, drawn, elsewhere, figures, front_lines, key, landscape, unnamed
 
+from glacier_nb import figures as drawing
 from glacier_nb import plots, readers, sketches, terminus
+
+MAPS = {
+    "scene", "zones", "probability", "spread", "before_after", "glaciers", "fronts", "footprints", "swipe", "turned",
+    "wide",
+}  # fmt: skip
+"""Views of `plots` that show ground; all others are charts."""
+
+
+@functools.cache
+def models() -> dict:
+    """Every view that `plots` offers, by its function's name, as bokeh draws it."""
+    one, two = landscape(0), landscape(2)
+    both = one["scene"], two["scene"], one["outlines"], two["outlines"]
+    swept = front_lines()[1].assign(swept_area_m2=lambda t: 500.0 * t["position_m"])
+    scored = {"system": ["a", "b"], "one_less_iou": [0.1, 0.3], "low": [0.05, 0.2], "high": [0.2, 0.4]}
+    scored = pd.DataFrame(scored | {"seconds": [9.0, 1.0], "parameters": 1e5})
+    views = {name: view for name, (view, _, _) in drawn().items()}
+    views |= {
+        "spread": plots.spread(one["zones"].assign_coords(spread=0.1 * one["zones"])),
+        "swipe": plots.swipe(*both),
+        "turned": plots.turned(pd.concat(both[2:], ignore_index=True), two["scene"]),
+        "wide": plots.wide(one["scene"], one["outlines"]),
+        "strip": plots.strip(swept),
+        "swept": plots.swept(swept),
+        "ranking": plots.ranking(scored, "one_less_iou"),
+    }
+    return {name: drawing.drawn(view) for name, view in views.items()}
+
+
+def test_no_view_of_the_package_is_left_out():
+    returned = {name: inspect.signature(getattr(plots, name)).return_annotation for name in plots.__all__}
+    kinds = {name: typing.get_args(kind) or (kind,) for name, kind in returned.items()}
+    seen = (hv.core.Dimensioned, pn.pane.Bokeh)
+    shown = {name: [isinstance(one, type) and issubclass(one, seen) for one in some] for name, some in kinds.items()}
+    offered = {name for name, some in shown.items() if all(some)}
+    assert len(offered) > 15 and offered == set(models())
 
 
 def test_axes_say_what_and_in_which_unit():
-    for name, (_, _, model) in drawn().items():
+    for name, model in models().items():
         assert not unnamed(model), f"{name}: {unnamed(model)}"
         for part in figures(model):
             assert part.title.text, f"{name}: a figure without a title"
 
 
-def test_maps_have_scale_and_north_and_equal_scales():
-    for name in ("scene", "zones", "probability", "before_after", "glaciers", "fronts"):
-        part = figures(drawn()[name][2])[0]
-        assert part.select_one(ScaleBar), name
-        assert any("N" in str(getattr(label, "text", "")) for label in part.center), name
-        wide, tall = (r.end - r.start for r in (part.x_range, part.y_range))
-        assert wide / tall == pytest.approx(part.frame_width / part.frame_height, rel=1 / part.frame_height), name
+def test_every_map_has_scale_and_north_and_equal_scales():
+    for name, model in models().items():
+        grounds = [part for part in figures(model) if re.match("Easting|Longitude", part.xaxis[0].axis_label or "")]
+        assert bool(grounds) == (name in MAPS), name
+        for part in grounds:
+            assert part.select_one(ScaleBar), name
+            assert any("N" in str(getattr(label, "text", "")) for label in part.center), name
+            wide, tall = (r.end - r.start for r in (part.x_range, part.y_range))
+            if part.xaxis[0].axis_label.startswith("Easting"):
+                sides = part.frame_width / part.frame_height
+                assert wide / tall == pytest.approx(sides, rel=1 / part.frame_height), name
+
+
+def test_a_key_names_every_line_of_a_series():
+    """The strong line and the thin ones; with the region alone no others."""
+    table = change_table()
+    alone = table[table["rgi_id"] == "region"]
+    for rows, named in ((table, {"region", "each glacier"}), (alone, {"region"})):
+        series = figures(hv.render(plots.area_change(rows)))[1]
+        assert key(series) == named
 
 
 def test_a_map_in_degrees_has_its_scale_in_metres():
