@@ -63,7 +63,7 @@ check: .venv/.installed  ## style of code and notebooks, floors, docstrings
 	$(bin)/python -m pip install --quiet -r requirements-docs.lock
 	@touch $@
 
-docs: .venv/.docs  ## build the pages from docs/, docstrings and notebooks into out/docs; a warning is an error
+docs: .venv/.docs  ## build the pages from docs/, docstrings and notebooks into out/docs, with what make demo left; a warning is an error
 	$(bin)/python -m sphinx -W --keep-going -q -b html docs $(OUT)/docs
 	@echo $(OUT)/docs/index.html
 

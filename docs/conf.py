@@ -4,6 +4,7 @@ import importlib
 import json
 import pathlib
 import re
+import shutil
 import sys
 import tomllib
 
@@ -39,7 +40,7 @@ autodoc_preserve_defaults = True
 TASKS = (
     ("Find and read scenes", ("regions", "search", "load", "ranking", "composite", "features", "elevation")),
     ("Map", ("systems", "predict", "weights", "vectorize", "clean", "ensembles", "location")),
-    ("Measure", ("change", "terminus", "attributes", "rockglaciers", "uncertainty", "metrics")),
+    ("Measure", ("change", "terminus", "attributes", "rockglaciers", "uncertainty", "calibration", "metrics")),
     ("Show", ("plots", "pages", "charts", "maps", "sheets", "thinning", "tables")),
     ("Learn", ("train", "patches", "losses", "losses_front", "recipes", "trials", "walks")),
     ("Run and share", ("batch", "share", "cluster", "provenance", "demo", "tour", "__main__")),
@@ -68,14 +69,21 @@ def docstring(app, what, name, obj, options, lines) -> None:
     lines[:] = marked_up(lines)
 
 
+RAN = ROOT / "out" / "demo"
+"""Where `make demo` leaves the notebooks that it ran; where it was not, these pages are without them."""
+
+
 def notebooks(app, config) -> None:
-    """The suite's notebooks beside these pages, each with the link that opens it live, and their index."""
+    """The suite's notebooks beside these pages, each with what it gives and what opens it live, and their index."""
     folder = ROOT / "docs" / "notebooks"
     folder.mkdir(exist_ok=True)
     for path in sorted((ROOT / "notebooks").glob("*.ipynb")):
         book = json.loads(path.read_text())
         live = f"https://mybinder.org/v2/gh/{REPOSITORY.removeprefix('https://github.com/')}/HEAD"
         text = f"[Open it live on Binder]({live}?urlpath=lab/tree/notebooks/{path.name})"
+        if (ran := RAN / f"{path.stem}.html").exists():
+            size = f"{ran.stat().st_size / 1e6:.1f} MB"
+            text += f' · <a href="../demo/{ran.name}">See it run on the demo region</a> (its maps move; {size})'
         opening = book["cells"][0]
         opening["source"] = "".join(opening["source"]).replace("](../docs/gallery/", "](../gallery/")
         book["cells"].insert(1, {"cell_type": "markdown", "id": "live", "metadata": {}, "source": text})
@@ -107,8 +115,18 @@ def reference(app, config) -> None:
     (folder / "index.md").write_text(text)
 
 
+def demo(app, error) -> None:
+    """The run notebooks beside the pages that name them."""
+    if error is None:
+        (pathlib.Path(app.outdir) / "demo").mkdir(exist_ok=True)
+        for path in (ROOT / "notebooks").glob("*.ipynb"):
+            if (ran := RAN / f"{path.stem}.html").exists():
+                shutil.copy2(ran, pathlib.Path(app.outdir) / "demo")
+
+
 def setup(app) -> None:
     """Called by Sphinx."""
+    app.connect("build-finished", demo)
     app.connect("config-inited", notebooks)
     app.connect("config-inited", reference)
     app.connect("autodoc-process-docstring", docstring)

@@ -325,3 +325,6 @@ def test_the_site_builds_without_a_warning_and_without_a_network(tmp_path):
         top = (tmp_path / "notebooks" / f"{book.stem}.html").read_text().partition('class="cell ')[0]
         (picture,) = re.findall(rf'<img [^>]*src="(\.\./_images/{book.stem}\.webp)"', top)
         assert (tmp_path / "notebooks" / picture).exists() and f"urlpath=lab/tree/notebooks/{book.name}" in top
+        ran = re.findall(r'href="\.\./(demo/[^"]*)"', top)  # where make demo left it
+        assert bool(ran) == (ROOT / "out" / "demo" / f"{book.stem}.html").exists()
+        assert all((tmp_path / one).exists() for one in ran)
