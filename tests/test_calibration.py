@@ -62,6 +62,12 @@ def test_ninety_percent_of_others_of_glaciers_and_of_regions(places):
         calibration.fit(places[places["seed"] < 18])
 
 
+def test_bounds_hold_the_mapped_change_whatever_the_bias(places):
+    """Maps that lose too much everywhere: the truth lies above, and the mapped number is the lower bound."""
+    found = calibration.fit(places.assign(mapped_m2=places["true_m2"] - places["scale_m2"]))
+    assert all(one.low == 0 < one.high for one in found.values())
+
+
 @pytest.fixture
 def known(monkeypatch):
     """A system with a calibrated card."""
