@@ -33,6 +33,23 @@ regions.yml:
 """
 
 
+EXAMPLES = {
+    "demo": ("python -m glacier_nb demo --seed 7 --out out/demo",),
+    "run": (
+        "python -m glacier_nb run --region Aletsch --years 2017,2024",
+        "python -m glacier_nb run --region 7.93,46.38,8.15,46.57 --years 2017-2024 --notebook 03_area_change",
+    ),
+    "batch": ("python -m glacier_nb batch regions.yml --notebook 03_area_change --out out/alps --plan",),
+    "systems": ("python -m glacier_nb systems extent-demo", "python -m glacier_nb systems --table"),
+    "share": (
+        "python -m glacier_nb share aletsch --region Aletsch --years 2017,2024 --provider planetary-computer",
+        "python -m glacier_nb share aletsch --rerun",
+    ),
+    "train": ("python -m glacier_nb train --system debris-demo",),
+}
+"""What the help of each command shows it with."""
+
+
 def years(text: str) -> list[int]:
     """`2017,2021,2025` or `2017-2025` as a list of years; ValueError where they run backwards.
 
@@ -197,8 +214,6 @@ def parser() -> argparse.ArgumentParser:
         help="run one notebook over many regions, resumably",
         description="Run one notebook over many regions: several at a time on one Dask cluster, none stopped by "
         "another's failure. Run it again to do only what failed, is missing or has changed.",
-        epilog=REGIONS,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     one.add_argument("regions", type=pathlib.Path, help="a list of regions (see below), or a vector file")
     one.add_argument("--notebook", required=True, help="a notebook's name (03_area_change) or any .ipynb file")
@@ -248,6 +263,10 @@ def parser() -> argparse.ArgumentParser:
         help="folder for weights and card (default out/ and the system's name)",
     )
     one.set_defaults(call=train_command)
+
+    for name, one in commands.choices.items():
+        one.formatter_class = argparse.RawDescriptionHelpFormatter
+        one.epilog = "\n  ".join(("for example:", *EXAMPLES[name])) + (f"\n\n{REGIONS}" if name == "batch" else "")
     return top
 
 

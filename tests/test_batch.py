@@ -102,6 +102,7 @@ def test_a_notebook_of_the_suite_names_no_folder_of_this_machine(region, tmp_pat
     assert {"00_start_here.ipynb", "00_start_here.html", "manifest.json"} <= {path.name for path in left}
     for path in left:
         assert str(tmp_path) not in path.read_text(), path
+    assert "Warning" not in (out / "00_start_here.ipynb").read_text(), "something is said that a reader cannot mend"
 
 
 def test_a_run_leaves_notebook_and_page(write, tmp_path):

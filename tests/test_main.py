@@ -1,5 +1,7 @@
 """The command line answers in one line."""
 
+import shlex
+
 import pytest
 
 from glacier_nb import __main__
@@ -24,12 +26,20 @@ def test_bad_input_is_one_line(argv, says, capsys, tmp_path, monkeypatch):
     assert not list(tmp_path.iterdir()), "something half-written was left"
 
 
-def test_every_command_has_help(capsys):
-    for name in ("demo", "run", "share", "systems", "train"):
-        with pytest.raises(SystemExit) as stop:
-            __main__.main([name, "--help"])
-        assert stop.value.code == 0
-        assert "--" in capsys.readouterr().out
+@pytest.mark.parametrize("name", __main__.EXAMPLES)
+def test_every_command_has_help_with_examples_that_parse(name, capsys):
+    with pytest.raises(SystemExit) as stop:
+        __main__.main([name, "--help"])
+    said = capsys.readouterr().out
+    assert stop.value.code == 0 and "--" in said
+    for example in __main__.EXAMPLES[name]:
+        assert f"\n  {example}\n" in said
+        assert __main__.parser().parse_args(shlex.split(example)[3:]).command == name
+
+
+def test_no_command_is_without_an_example():
+    (commands,) = (one for one in __main__.parser()._actions if one.dest == "command")
+    assert set(commands.choices) == set(__main__.EXAMPLES)
 
 
 def test_systems_prints_cards(capsys):
