@@ -166,6 +166,7 @@ def longest(outlines: gpd.GeoDataFrame, elevation: xr.DataArray, progress: bool 
     edge and uphill (the idea of Kienholz et al. 2014, doi:10.5194/tc-8-503-2014); the longest of these paths. Of an
     outline in parts, or in parts on the pixels of `elevation`, in the largest.
     """
+    elevation = _north_up(elevation)
     here = outlines.to_crs(str(elevation.odc.geobox.crs))
     shapes = tqdm(here.geometry, "centrelines", delay=2, leave=False, disable=not progress)
     return gpd.GeoSeries([_centreline(shape, elevation) for shape in shapes], index=here.index, crs=here.crs)
@@ -225,6 +226,7 @@ def thinned(table: pd.DataFrame, outlines: gpd.GeoDataFrame, rate: xr.DataArray)
 
 def zonal(layer: xr.DataArray, shapes: gpd.GeoDataFrame, ask: list[str]) -> pd.DataFrame:
     """Statistics of a layer inside shapes, each pixel weighed by the share of it inside; one column each."""
+    layer = _north_up(layer)
     left, bottom, right, top = layer.odc.geobox.boundingbox.bbox
     values = layer.transpose("y", "x").compute().values
     if len(shapes) >= MANY and set(ask) <= {"mean", "min", "max", "count", "sum"}:
@@ -237,6 +239,11 @@ def zonal(layer: xr.DataArray, shapes: gpd.GeoDataFrame, ask: list[str]) -> pd.D
     source = NumPyRasterSource(values, left, bottom, right, top, nodata=np.nan, srs_wkt=shapes.crs.to_wkt())
     frame = shapes[["geometry"]].reset_index(drop=True)
     return exactextract.exact_extract(source, frame, ask, output="pandas")
+
+
+def _north_up(layer: xr.DataArray) -> xr.DataArray:
+    """A layer with its first row in the north, as masks and statistics of shapes take it."""
+    return layer.isel(y=slice(None, None, -1)) if layer.odc.geobox.resolution.y > 0 else layer
 
 
 def _last(line: shapely.LineString | None) -> shapely.Point | None:

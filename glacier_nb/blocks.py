@@ -1,10 +1,12 @@
 """Functions over an image (y, x), all at once where it is in memory, block by block where it is lazy."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import dask
 import dask.array as da
 import numpy as np
+import odc.geo.xr  # noqa: F401  registers .odc.geobox
+import xarray as xr
 
 _IMAGE, _IMAGES = np.empty((0, 0), "float32"), np.empty((0, 0, 0), "float32")  # spares functions a trial on nothing
 
@@ -49,3 +51,34 @@ def taken_apart(image) -> tuple[list, Callable]:
     if isinstance(image, da.Array):
         return list(image.to_delayed(optimize_graph=False).ravel()), dask.delayed(pure=True)
     return [image], lambda function: function
+
+
+def burnt(shapes: np.ndarray, numbers: Sequence[int], like: xr.DataArray):
+    """Number (y, x; int32) of the shape that each pixel's middle lies in, the least of several, -1 for none.
+
+    `shapes` in the CRS of `like` (y, x) and their numbers; lazy where `like` is.
+    """
+    import rasterio.features  # not every worker draws
+    import shapely
+
+    geobox, tree = like.odc.geobox, shapely.STRtree(shapes)
+    numbers = np.asarray(numbers)
+
+    def burn(shapes: list, numbers: np.ndarray, box) -> np.ndarray:
+        pairs = [(shape, int(n)) for shape, n in zip(shapes, numbers, strict=True) if shape][::-1]
+        empty = np.full(box.shape, -1, dtype="int32")
+        return rasterio.features.rasterize(pairs, out=empty, transform=box.affine) if pairs else empty
+
+    if not isinstance(like.data, da.Array):
+        return burn(list(shapes), numbers, geobox)
+    rows, later = [], dask.delayed(burn)
+    edges = [np.r_[0, np.cumsum(sizes)] for sizes in like.data.chunks]
+    for top, bottom in zip(edges[0], edges[0][1:], strict=False):
+        row = []
+        for left, right in zip(edges[1], edges[1][1:], strict=False):
+            box = geobox[int(top) : int(bottom), int(left) : int(right)]
+            hits = np.sort(tree.query(shapely.box(*box.boundingbox.bbox)))
+            task = later(list(shapes[hits]), numbers[hits], box)
+            row.append(da.from_delayed(task, box.shape, dtype="int32"))
+        rows.append(row)
+    return da.block(rows)

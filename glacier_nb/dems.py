@@ -20,10 +20,13 @@ import xarray as xr
 from odc.geo.geobox import GeoBox
 from scipy import ndimage
 
-from glacier_nb import blocks, crs
+from glacier_nb import blocks, columns, crs
 
 FINEST = 4096
 """Longest side, in pixels, of the elevation models that a shift is fitted on; of larger ones their block means."""
+
+VOID = (-9999.0, -32768.0, -32767.0, 32767.0)
+"""Heights that stand for none where a file does not say so."""
 
 METRES = ("m", "metre", "meter", "metres", "meters")
 
@@ -46,8 +49,9 @@ class Shift:
 def read(path: str | os.PathLike, time: str, geobox: GeoBox | None = None, vertical: str = "") -> xr.DataArray:
     """A DEM in any file that GDAL reads, in m (y, x; float32), of the date `time` (ISO); bilinear on `geobox` if given.
 
-    `vertical`: what heights are counted from ("EGM2008", "ellipsoid"), if known: dates that differ in it are refused.
-    Raises ValueError for a file without a CRS or in other units than m.
+    `vertical`: what heights are counted from ("EGM2008", "ellipsoid"; default: what the file's CRS says): dates that
+    differ in it are refused. Raises ValueError for a file without a CRS, in other units than m, or with heights such as
+    -9999 that no ground has, and for a time that is no date.
     """
     with rioxarray.open_rasterio(path, masked=True) as source:
         if source.rio.crs is None:
@@ -56,8 +60,16 @@ def read(path: str | os.PathLike, time: str, geobox: GeoBox | None = None, verti
     whole = pyproj.CRS(source.rio.crs.to_wkt())
     heights = [part.axis_info[0] for part in whole.sub_crs_list if part.is_vertical]
     unit = heights[0].unit_name if heights else dem.attrs.get("units") or "m"
+    datums = [part.name.removesuffix(" height") for part in whole.sub_crs_list if part.is_vertical]
+    vertical = vertical or next(iter(datums), "ellipsoid" if len(whole.axis_info) == 3 and not datums else "")
+    least, most = float(dem.min()), float(dem.max())
+    if least in VOID or most in VOID or least < -12_000 or most > 12_000:
+        odd = least if least in VOID or least < -12_000 else most
+        raise ValueError(
+            f"{os.path.basename(path)} has heights of {odd:g} m: declare it, gdal_edit.py -a_nodata {odd:g}"
+        )
     moved = (dem if geobox is None else dem.odc.reproject(geobox, resampling="bilinear")).rename("elevation")
-    moved.attrs = {"units": "m" if unit in METRES else unit, "long_name": "elevation", "time": str(time)[:10]}
+    moved.attrs = {"units": "m" if unit in METRES else unit, "long_name": "elevation", "time": f"{day(time):%Y-%m-%d}"}
     moved.attrs |= {"vertical": vertical} if vertical else {}
     _metres(moved, os.path.basename(path))
     return moved
@@ -135,11 +147,15 @@ def at(series: Sequence[xr.DataArray], time: str) -> xr.DataArray:
 def day(time: str | pd.Timestamp | None) -> pd.Timestamp:
     """The day of a date or moment, in UTC and without a zone: what dates of DEMs and outlines are met by; NaT of none.
 
+    ValueError: text that is no date.
+
     >>> day("2005-08-20T23:30-05:00")
     Timestamp('2005-08-21 00:00:00')
     """
-    moment = pd.to_datetime(pd.Timestamp(time), utc=True)
-    return moment if pd.isna(moment) else moment.tz_localize(None).normalize()
+    (moment,) = columns.dates(pd.Series([time], dtype=object))
+    if pd.isna(moment) and not (time is None or time is pd.NaT or str(time) in ("", "NaT")):
+        raise ValueError(f"{time!r} is no date: write it as 2005-08-20")
+    return moment if pd.isna(moment) else moment.normalize()
 
 
 def alike(first: xr.DataArray, second: xr.DataArray) -> None:
@@ -152,7 +168,10 @@ def alike(first: xr.DataArray, second: xr.DataArray) -> None:
         _metres(dem, dem.attrs.get("time", "a DEM"))
     a, b = first.odc.geobox, second.odc.geobox
     if a != b:
-        sizes = " and ".join(f"{g.crs} {g.shape[0]} x {g.shape[1]} at {abs(g.resolution.x):g} m" for g in (a, b))
+        sizes = " and ".join(
+            f"{pyproj.CRS(g.crs.to_wkt()).name} {g.shape[0]} x {g.shape[1]} at {abs(g.resolution.x):g} m"
+            for g in (a, b)
+        )
         raise ValueError(f"DEMs on two grids, {sizes}: put both on one GeoBox, as elevation.read(path, time, geobox)")
     datums = [dem.attrs.get("vertical") for dem in (first, second)]
     if all(datums) and datums[0] != datums[1]:

@@ -3,15 +3,11 @@
 Without a source, plain or ours: `stable`, `difference`.
 """
 
-from collections.abc import Sequence
-
 import dask
-import dask.array as da
 import geopandas as gpd
 import numpy as np
 import odc.geo.xr
 import pandas as pd
-import rasterio.features
 import scipy.stats
 import shapely
 import xarray as xr
@@ -39,7 +35,7 @@ def stable(like: xr.DataArray, *outlines: gpd.GeoDataFrame, buffer: float | None
     wide = 2 * abs(geobox.resolution.x) if buffer is None else buffer
     shapes = [one.to_crs(str(geobox.crs)).geometry.buffer(wide).to_numpy() for one in outlines]
     shapes = np.concatenate([*shapes, np.zeros(0, dtype=object)])
-    moving = _burnt(shapes, np.zeros(len(shapes), dtype=int), like)
+    moving = blocks.burnt(shapes, np.zeros(len(shapes), dtype=int), like)
     return like.copy(data=moving < 0).rename("stable").assign_attrs(units="1", long_name="stable ground")
 
 
@@ -57,9 +53,11 @@ def difference(
     elevation (m, mean of both, or the one there is), glacier (int32, number in rgi_id, -1: none; ground that
     several glaciers claim, at one date or at two, is the first id's), dates (uint8 sum of 1: ice at the first, 2: at
     the second, 4: at the edge of both), stable (bool); along rgi_id: area, margin (m2, m; epoch, rgi_id) of the ice
-    on those pixels, on the ground; east, north (m). attrs: first, second (dates), outlines_off_days (most between a
-    DEM and its outlines), overlap_m2 (claimed twice at a date). difference(a, b) is -difference(b, a).
-    Raises ValueError for DEMs on two grids, in degrees, in feet, above two datums, or without dates; for no glacier.
+    on those pixels, on the ground, and extent (m2) of that of either date; east, north (m). attrs: first, second
+    (dates), outlines_off_days (most between a DEM and its outlines), overlap_m2 (claimed twice at a date), outside_m2
+    (ice beyond the DEMs' edge, left out). difference(a, b) is -difference(b, a).
+    Raises ValueError for DEMs on two grids, in degrees, in feet, above two datums, or without dates; for no glacier;
+    LookupError for outlines without rgi_id.
     """
     alike(first, second)
     times = [day(dem.attrs.get("time")) for dem in (first, second)]
@@ -68,16 +66,19 @@ def difference(
     if times[0] == times[1]:
         raise ValueError(f"both DEMs are of {times[0]:%Y-%m-%d}: a change is by the day, give DEMs of two days")
     geobox, both = first.odc.geobox, (outlines_first, outlines_second)
-    frames = [one.to_crs(str(geobox.crs))[["rgi_id", "geometry"]] for one in both]
+    if any("rgi_id" not in one for one in both):
+        raise LookupError("outlines lack rgi_id: add a column that names the glaciers")
+    frames = [one.to_crs(str(geobox.crs))[["rgi_id", one.geometry.name]].dropna() for one in both]
     frames = [frame.set_geometry(frame.make_valid()).dissolve("rgi_id").geometry for frame in frames]
-    frames = [frame.intersection(shapely.box(*geobox.boundingbox.bbox)) for frame in frames]
+    whole, frame = max(side.area.sum() for side in frames), shapely.box(*geobox.boundingbox.bbox)
+    frames = [side.intersection(frame) for side in frames]
     one, two = frames[0].align(frames[1], join="outer", fill_value=shapely.Polygon())
     there = ~(one.is_empty & two.is_empty)
     one, two = one[there], two[there]
     if not len(one):
         raise ValueError("no outline lies on the DEMs: take outlines of this region, or DEMs of theirs")
     numbers = np.arange(len(one))
-    dates = [_burnt(side.to_numpy(), numbers, first) for side in (one, two)]
+    dates = [blocks.burnt(side.to_numpy(), numbers, first) for side in (one, two)]
     last = np.iinfo(np.int32).max
     glacier = np.minimum(*(np.where(side < 0, last, side) for side in dates))
     glacier = np.where(glacier == last, -1, glacier).astype("int32")
@@ -105,12 +106,13 @@ def difference(
         pair[name] = (("epoch", "rgi_id"), np.stack([measure(one), measure(two)]))
     pair = pair.assign_coords(rgi_id=one.index.to_numpy(dtype=object), epoch=["first", "second"])
     pair = pair.assign(east=("rgi_id", middle.x.to_numpy()), north=("rgi_id", middle.y.to_numpy()))
-    pair["scale"] = ("rgi_id", ground_scale)
+    pair["extent"] = ("rgi_id", one.union(two).area.to_numpy() / ground_scale)
     flown = [(corrections.naive(side.time).dt.normalize(), time) for side, time in zip(both, times, strict=True)
              if "time" in side]  # fmt: skip
     off = [(days - time).abs().max().days for days, time in flown]
     facts = {"first": f"{times[0]:%Y-%m-%d}", "second": f"{times[1]:%Y-%m-%d}", "outlines_off_days": max([0, *off])}
-    return pair.assign_attrs(facts, overlap_m2=float(twice / ground_scale.mean()))
+    beyond = max(whole - max(side.area.sum() for side in claimed), 0.0) / ground_scale.mean()
+    return pair.assign_attrs(facts, overlap_m2=float(twice / ground_scale.mean()), outside_m2=float(beyond))
 
 
 def change(
@@ -123,11 +125,11 @@ def change(
 ) -> pd.DataFrame:
     """Elevation, volume and mass change of every glacier of `difference`, with intervals; then the region's row.
 
-    Volume is summed over all that is ice at either date, voids filled as `voids.FILLS` names; ice under water is not
-    seen by a DEM. Elevation change and mass balance are over the mean area of both dates (Florentine et al. 2023,
-    doi:10.1017/jog.2023.86). `density` in kg m-3 and its standard deviation. Intervals hold the truth with
-    probability `level`: errors as `correlation` shares them (default: the variogram of stable ground), the error of
-    the stable ground's mean, what the fill may be off, wholly shared within a band and in part between
+    Volume is the mean over the pixels that are ice at either date, voids filled as `voids.FILLS` names, times that
+    ground; ice under water is not seen by a DEM. Elevation change and mass balance are over the mean area of both dates
+    (Florentine et al. 2023, doi:10.1017/jog.2023.86). `density` in kg m-3 and its standard deviation. Intervals hold
+    the truth with probability `level`: errors as `correlation` shares them (default: the variogram of stable ground),
+    the error of the stable ground's mean, what the fill may be off, wholly shared within a band and in part between
     glaciers (uncertainty.SYSTEMATIC), half a pixel along the margins, and the density.
 
     A glacier of which nothing is measured and which no fill reaches, or which holds no pixel's middle, has no number:
@@ -138,12 +140,17 @@ def change(
     such as volume_lower_m3; void_percent (not measured, the region's of all its ice); fixed_first_percent,
     fixed_second_percent: by how much greater the mass balance would come out with one date's outlines for both.
     attrs: units, method, notes (list), ranges_m, sigma_m, stable_mean_m, citation.
-    The volume from a to b is minus that from b to a; rates are the same. Raises LookupError for an unknown fill.
+    The volume from a to b is minus that from b to a; rates are the same. Raises LookupError for an unknown fill,
+    ValueError for a level that is no share, bands of no height, or no stable ground without `correlation`.
     """
+    if not 0 < level < 1 or not band > 0:
+        raise ValueError(f"level={level}, band={band}: a level lies between 0 and 1, a band is some metres high")
     measured, pixel = pair.dh.where(pair.stable), abs(pair.odc.geobox.resolution.x)
+    settled, n = (float(one) for one in dask.compute(measured.mean(), measured.count()))
+    if correlation is None and not n:
+        raise ValueError("no stable ground is measured: widen the stable terrain or the DEMs, or give correlation=")
     if correlation is None:
         correlation = variograms.fit(variograms.variogram(measured), pixel=pixel)
-    settled, n = (float(one) for one in dask.compute(measured.mean(), measured.count()))
     shared = correlation.sigma / np.sqrt(variograms.effective_samples(max(n, 1) * pixel**2, correlation))
     z, years = scipy.stats.norm.ppf(0.5 + level / 2), _years(pair)
     frame, without = _sums(pair, voids.hypsometry(pair, fill, band), correlation, shared, z)
@@ -187,7 +194,7 @@ def _sums(
     of dh and voids, `edge` of it (m3) from half of each pixel at the edge, `area_sd` (m2) of the mean area; and a note
     where a glacier has no number: it is in none of the region's sums, its area neither, as a rate would come out low.
     """
-    ids, pixel, ground = pair.rgi_id.values, table.attrs["pixel_m2"], pair.scale.values
+    ids, pixel = pair.rgi_id.values, table.attrs["pixel_m2"]
     names = ["n", "seen", "total", "total_first", "total_second", "total_edge"]
     off = ((table.n - table.seen) * table.spread_m) ** 2  # wholly shared within a band, not between bands
     sums = table.assign(off=off, without=table.total.isna()).groupby("rgi_id")[[*names, "off", "without"]].sum()
@@ -197,7 +204,7 @@ def _sums(
     area = pair.area.values
     without = _without(pd.Series(area.mean(axis=0), ids)[~known], area.mean(axis=0).sum())
     known |= ~known.any()  # of nothing but NaN the region's row is NaN, over all of its area
-    cell = pixel / ground  # m2 on the ground, by glacier
+    cell = pair.extent.values / np.maximum(sums.n.to_numpy(), 1)  # m2 on the ground that a pixel stands for
     extent, gap = sums.n.to_numpy() * cell * known, np.sqrt(sums.off.to_numpy()) * cell * known
     volume, one, two = (sums[f"total{part}"].to_numpy() * cell for part in ("", "_first", "_second"))
     own, together = variograms.areal_errors(extent, np.stack([pair.east, pair.north], axis=1), correlation)
@@ -249,6 +256,8 @@ def _notes(pair: xr.Dataset, settled: float, shared: float, z: float) -> list[st
         )
     if (twice := pair.attrs.get("overlap_m2", 0)) > abs(pair.odc.geobox.resolution.x) ** 2:
         notes.append(f"outlines lie over one another on {twice / 1e6:.3f} km²: counted once, as the first id's")
+    if (beyond := pair.attrs.get("outside_m2", 0)) > abs(pair.odc.geobox.resolution.x) ** 2:
+        notes.append(f"{beyond / 1e6:.3f} km² of outlines lie beyond the DEMs' edge: left out of all numbers")
     if np.isnan(settled):
         notes.append("no stable ground is measured: the DEMs may lie a constant apart that no interval holds")
     if abs(settled) > max(z * shared, 0.05):
@@ -271,28 +280,3 @@ def _inner(ice: np.ndarray) -> np.ndarray:
 def _and_sum(values: np.ndarray, known: np.ndarray | slice = slice(None)) -> np.ndarray:
     values = np.asarray(values, dtype=float)
     return np.r_[values, values[known].sum()]
-
-
-def _burnt(shapes: np.ndarray, numbers: Sequence[int], like: xr.DataArray):
-    """Number of the shape that each pixel's middle lies in, the least of several, -1 for none; lazy where `like` is."""
-    geobox, tree = like.odc.geobox, shapely.STRtree(shapes)
-    numbers = np.asarray(numbers)
-
-    def burn(shapes: list, numbers: np.ndarray, box) -> np.ndarray:
-        pairs = [(shape, int(n)) for shape, n in zip(shapes, numbers, strict=True) if not shape.is_empty][::-1]
-        empty = np.full(box.shape, -1, dtype="int32")
-        return rasterio.features.rasterize(pairs, out=empty, transform=box.affine) if pairs else empty
-
-    if not isinstance(like.data, da.Array):
-        return burn(list(shapes), numbers, geobox)
-    rows, later = [], dask.delayed(burn)
-    edges = [np.r_[0, np.cumsum(sizes)] for sizes in like.data.chunks]
-    for top, bottom in zip(edges[0], edges[0][1:], strict=False):
-        row = []
-        for left, right in zip(edges[1], edges[1][1:], strict=False):
-            box = geobox[int(top) : int(bottom), int(left) : int(right)]
-            hits = np.sort(tree.query(shapely.box(*box.boundingbox.bbox)))
-            task = later(list(shapes[hits]), numbers[hits], box)
-            row.append(da.from_delayed(task, box.shape, dtype="int32"))
-        rows.append(row)
-    return da.block(rows)

@@ -176,3 +176,17 @@ def test_an_outline_across_the_date_line_lies_there():
     found = attributes.measures(box).iloc[0]
     assert abs(found.cenlon) > 179 and found.utm_zone in (1, 60)
     assert found.area_km2 == pytest.approx(15 * 11, rel=3e-3)
+
+
+def test_a_grid_that_runs_north_tells_the_same():
+    """Layers of netCDF files often have their first row in the south."""
+    layer = plane(10.0, 200.0)
+    layer = layer + 30 * np.sin(np.arange(layer.sizes["y"]) / 5)[:, None]
+    box = layer.odc.geobox.boundingbox
+    shape = shapely.box(box.left, box.bottom, box.right, (box.bottom + box.top) / 2).buffer(-90)
+    glacier = gpd.GeoDataFrame({"rgi_id": ["a"]}, geometry=[shape], crs=str(layer.odc.geobox.crs))
+    there, back = (attributes.attributes(glacier, one) for one in (layer, layer[::-1]))
+    for name in ("zmin_m", "zmed_m", "zmax_m", "slope_deg", "aspect_deg", "lmax_m", "dem_seen"):
+        assert back[name][0] == pytest.approx(there[name][0], rel=1e-6), name
+    levels = [attributes.hypsometry(glacier, one) for one in (layer, layer[::-1])]
+    assert levels[0].equals(levels[1])

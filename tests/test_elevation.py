@@ -18,7 +18,20 @@ from bokeh.models import ColorMapper
 from odc.geo.geobox import GeoBox
 from scipy import ndimage
 
-from glacier_nb import basins, demo, elevation, load, outliers, plots, regions, search, thinning, variograms, voids
+from glacier_nb import (
+    basins,
+    demo,
+    dems,
+    elevation,
+    load,
+    outliers,
+    plots,
+    regions,
+    search,
+    thinning,
+    variograms,
+    voids,
+)
 
 PIXEL = 30.0
 GRID = GeoBox.from_bbox((500_000, 7_000_000, 509_000, 7_006_000), "EPSG:32633", resolution=PIXEL, tight=True)
@@ -501,3 +514,60 @@ def test_dems_of_other_dates_are_compared_at_common_ones(lazy):
         elevation.at(a, "2013-01-01")
     with pytest.raises(ValueError, match="two or more of different dates"):
         elevation.at([a[0], a[0]], "2012-09-11")
+
+
+def lowered(drawn):
+    """Two DEMs 10 m apart everywhere, with these outlines at both dates."""
+    return elevation.difference(dem(RELIEF, "2000-09-01"), dem(RELIEF - 10, "2010-09-01"), drawn, drawn)
+
+
+def test_a_change_of_ten_metres_everywhere_is_ten_metres_whatever_the_pixels_cut():
+    """Outlines that no pixel edge follows: the middles that lie inside are more or fewer than the area."""
+    drawn = outlines(("a", 1210, 995, 1680, 1777), ("b", 3000, 2000, 3410, 2900))
+    drawn["geometry"] = drawn.rotate(17)
+    found = elevation.change(lowered(drawn), correlation=STABLE)
+    assert found.dh_m.to_numpy() == pytest.approx(-10.0, rel=1e-5)  # of float32
+    assert found.volume_m3.to_numpy() == pytest.approx(-10 * found.area_m2.to_numpy(), rel=1e-5)
+
+
+def test_ice_beyond_the_edge_of_the_dems_is_told():
+    drawn = outlines(("a", 300, 300, 900, 900), ("far", 90_000, 0, 91_000, 1000), ("half", -600, 3000, 600, 3600))
+    none = gpd.GeoDataFrame({"rgi_id": ["none"]}, geometry=[None], crs=drawn.crs)
+    drawn = pd.concat([drawn, none], ignore_index=True)
+    found = lowered(drawn)
+    assert found.rgi_id.values.tolist() == ["a", "half"]
+    assert found.outside_m2 == pytest.approx(1e6 + 600 * 600, rel=2e-3)  # of the map's scale
+    assert any(
+        "lie beyond the DEMs' edge" in note for note in elevation.change(found, correlation=STABLE).attrs["notes"]
+    )
+    assert lowered(drawn[:1]).outside_m2 == 0
+
+
+def test_heights_that_no_ground_has_are_no_heights(tmp_path):
+    holes = RELIEF.copy()
+    holes[3, 4] = -9999
+    dem(holes, "2000-09-01").odc.write_cog(tmp_path / "holes.tif")
+    with pytest.raises(
+        ValueError, match=r"holes\.tif has heights of -9999 m: declare it, gdal_edit\.py -a_nodata -9999"
+    ):
+        elevation.read(tmp_path / "holes.tif", "2000-09-01")
+
+
+@pytest.mark.parametrize(
+    ("call", "why"),
+    [
+        (lambda pair: elevation.change(pair, level=90), r"level=90, band=50\.0: a level lies between 0 and 1"),
+        (lambda pair: elevation.change(pair, band=0.0), r"band=0\.0"),
+        (lambda pair: elevation.change(pair.assign(stable=pair.stable & False)), "no stable ground is measured"),
+        (lambda pair: elevation.at([pair.dh.assign_attrs(time="some day")] * 2, "2005"), "'some day' is no date"),
+    ],
+)
+def test_numbers_that_cannot_be_are_refused_in_one_line(call, why):
+    pair = lowered(outlines(("a", 300, 300, 900, 900)))
+    with pytest.raises(ValueError, match=why) as error:
+        call(pair)
+    assert "\n" not in str(error.value)
+
+
+def test_a_year_alone_is_its_middle():
+    assert dems.day(2005) == dems.day("2005") == pd.Timestamp("2005-07-01") and pd.isna(dems.day(""))
