@@ -71,8 +71,7 @@ def packed(network: torch.nn.Module, x: torch.Tensor, half: torch.dtype | None =
     def after(module: torch.nn.Module, given: tuple, out: torch.Tensor) -> None:
         sizes[module] = tuple(given[0].shape)
 
-    asked = [module for module in network.modules() if type(module) is torch.nn.Conv2d]
-    asked = [module for module in asked if module.padding_mode == "zeros" and not isinstance(module.padding, str)]
+    asked = [module for module in network.modules() if type(module) is torch.nn.Conv2d and _gains(module)]
     hooks = [module.register_forward_hook(after) for module in asked]
     with torch.autocast("cpu", half, enabled=half is not None):
         before = network(x)
@@ -92,6 +91,11 @@ def packed(network: torch.nn.Module, x: torch.Tensor, half: torch.dtype | None =
     return network
 
 
+def _gains(conv: torch.nn.Conv2d) -> bool:
+    """Whether a convolution is faster packed: of one pixel it is a matrix product, up to twenty times slower so."""
+    return conv.padding_mode == "zeros" and not isinstance(conv.padding, str) and conv.kernel_size != (1, 1)
+
+
 class Packed(torch.nn.Module):
     """A convolution whose weights were rearranged once, for inputs of about `size`; it computes in `dtype`."""
 
@@ -104,8 +108,9 @@ class Packed(torch.nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """(batch, inner, y, x) -> (batch, outer, y, x), as the convolution would have them."""
-        given = x.to(self.dtype), self.weight, self.bias, *self.how
-        return torch.ops.mkldnn._convolution_pointwise(*given, "none", [], "")  # what torch.compile calls, too
+        x = x.to(self.dtype, memory_format=torch.channels_last)  # else oneDNN computes in the layout that it was given
+        how = *self.how, "none", [], ""
+        return torch.ops.mkldnn._convolution_pointwise(x, self.weight, self.bias, *how)  # as torch.compile does
 
 
 def alike(one, other, most: float = ROUNDING[None]) -> bool:
