@@ -92,6 +92,9 @@ def oggm(
         said.append("ids are none of RGI's: set cfg.PARAMS['use_intersects'] = False, OGGM looks up divides by RGI's")
     if len(late := found.src_date[found.src_date.astype(str).str[:4] >= "2020"]):
         said.append(f"OGGM takes {late.iloc[0][:4]} for 2019, as every date from 2020 on")
+    if (found.src_date == "").any():  # OGGM takes a year below 0 for none
+        found["src_date"] = found.src_date.replace("", "" if old.any() else "-9999999")  # `six` writes it so itself
+        said.append("without a date OGGM takes the year that most of the glacier's RGI region is of")
     wide = found.bounds.maxx - found.bounds.minx > 180
     if wide.any():
         raise ValueError(f"{found.rgi_id[wide].iloc[0]} lies across the antimeridian: OGGM takes no such outline")

@@ -127,7 +127,10 @@ def six(found: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
     renamed = {row.rgi6: found[row.name] for row in ATTRIBUTES if row.rgi6}
     date = found.src_date.str[:10].str.replace("-", "")
     renamed |= {"BgnDate": date.where(date != "", "-9999999"), "EndDate": "-9999999"}
-    renamed |= {"O1Region": found.o1region.str.lstrip("0"), "O2Region": found.o2region.str[3:].str.lstrip("0")}
+    renamed |= {
+        "O1Region": found.o1region.str.lstrip("0"),
+        "O2Region": found.o2region.str[3:].str.lstrip("0").replace("", "0"),
+    }
     renamed |= {"TermType": found.term_type.replace({3: 5}), "Status": 0, "Form": 0, "Linkages": 9}
     out = gpd.GeoDataFrame(renamed, geometry=found.geometry, crs=found.crs)
     for name, kind in RGI6.items():

@@ -208,6 +208,20 @@ def test_oggm_takes_rgi_6_rows_as_they_are(data, tmp_path):
     assert (both.Name.fillna("") == both.Name_ours).all()
 
 
+@pytest.mark.parametrize(("rgi_id", "names"), [(HEF, OGGM7), ("RGI60-11.00897", OGGM6), ("G010758E46800N", OGGM7)])
+def test_oggm_takes_a_glacier_of_no_date_and_no_subregion(mapped, tmp_path, rgi_id, names):
+    """It makes numbers of the first four letters of the date (below 0: none) and of both regions (OGGM 1.6.3)."""
+    one = mapped.iloc[1:].assign(rgi_id=rgi_id, parent_rgi_id="", time=pd.NaT)
+    said = exports.oggm(one, tmp_path / "one.gpkg", region="11")
+    found = gpd.read_file(tmp_path / "one.gpkg")
+    date, first, second = (
+        ("BgnDate", "O1Region", "O2Region") if names is OGGM6 else ("src_date", "o1region", "o2region")
+    )
+    assert kinds(found, names) and found[date].str[:4].astype(int).lt(0).all()
+    assert found[first].astype(int).eq(11).all() and found[second].str[-2:].astype(int).eq(0).all()
+    assert any("without a date" in one for one in said)
+
+
 def test_oggm_refuses_what_it_could_not_run(mapped, tmp_path):
     twice = gpd.GeoDataFrame(pd.concat([mapped, mapped.assign(time=pd.Timestamp("2021-08-30"))]), crs=CRS)
     with pytest.raises(ValueError, match="several rows"):
