@@ -9,6 +9,7 @@ import subprocess
 import sys
 import venv
 
+import geopandas as gpd
 import nbformat
 import pandas as pd
 import pytest
@@ -68,7 +69,7 @@ def alone(python, folder, cwd):
     bare = {"PATH": os.environ["PATH"], "HOME": str(cwd), "GLACIER_NB_CACHE": str(cwd / "none")}
     blocked = dict.fromkeys(("http_proxy", "https_proxy"), "http://127.0.0.1:9") | {"no_proxy": "127.0.0.1"}
     command = [python, "-W", "ignore", folder / "rerun.py", "--here"]
-    return subprocess.run(command, capture_output=True, text=True, cwd=cwd, env=bare | blocked, timeout=300)
+    return subprocess.run(command, capture_output=True, text=True, cwd=cwd, env=bare | blocked, timeout=1800)
 
 
 def test_a_shared_folder_is_rerun_to_the_same_numbers(shared, tmp_path):
@@ -151,14 +152,32 @@ BRIEFLY = {"05_elevation_change": {}, "06_train_a_system": {"steps": 8}, "07_com
 """Parameters of those that take other ones than years, or that would learn for long."""
 
 
+def of_2025(layer: str) -> gpd.GeoDataFrame:
+    """The first true outline or front of 2025, half a hundred metres off."""
+    found = demo.truth(layer, 7).query("time.dt.year == 2025").iloc[:1]
+    return found.assign(geometry=found.buffer(-50) if layer == "outlines" else found.translate(0, 50))
+
+
+def lobe() -> gpd.GeoDataFrame:
+    """A rock glacier where the map has none."""
+    found, last = demo.truth("rock_glaciers", 7).iloc[:1], demo.truth("outlines", 7)["time"].max()
+    return found.assign(rgi_id="drawn", time=last, geometry=found.centroid.buffer(100).translate(1500))
+
+
+DRAWN = {
+    "02_map_outlines": lambda: of_2025("outlines"), "03_area_change": lambda: of_2025("outlines"),
+    "04_calving_fronts": lambda: of_2025("fronts"), "08_rock_glaciers": lobe,
+}  # fmt: skip
+"""What is drawn by hand, for the notebooks that take it."""
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("notebook", sorted(path.stem for path in batch.NOTEBOOKS.glob("*.ipynb")))
 def test_a_shared_notebook_in_an_environment_of_its_own(notebook, region, tmp_path):
     """A notebook of the suite, rerun by the folder's own code: glacier_nb itself is not installed there."""
     given = BRIEFLY.get(notebook, {"years": [2017, 2025]})
-    if notebook == "03_area_change":  # with an outline by hand: its file travels along
-        true = demo.truth("outlines", 7).query("time.dt.year == 2025").iloc[:1]
-        drawn = edits.write(true.assign(geometry=true.buffer(-50)), tmp_path / "drawn.gpkg")
+    if notebook in DRAWN:  # with a shape by hand: its file travels along
+        drawn = edits.write(DRAWN[notebook](), tmp_path / "drawn.gpkg")
         given |= {"edited": str(drawn), "edited_by": "A. Reader", "edit_reason": "shadow taken for ice"}
     folder = share.write([notebook], given, tmp_path / "run")
     venv.create(tmp_path / "venv", symlinks=True)
@@ -171,3 +190,6 @@ def test_a_shared_notebook_in_an_environment_of_its_own(notebook, region, tmp_pa
     done = alone(tmp_path / "venv" / "bin" / "python", kept, tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
     assert re.search(r"\.(parquet|csv|tif) +True", done.stdout) and "False" not in done.stdout
+    if notebook in DRAWN:
+        told = json.loads((kept / "again" / notebook / "manifest.json").read_text())
+        assert (told["edited"], told["edited_by"]) == ("drawn.gpkg", "A. Reader")
