@@ -108,6 +108,8 @@ def _layer(
         clipping_colors={"NaN": "transparent"}, tools=["hover"], hover_tooltips=[(label, "@image{0.00}")],
     )  # fmt: skip
     view = maps.picture(maps.hatched(np.zeros((*seen.shape, 3)), seen), edges) * values
+    marks = {}
     if outlines is not None and len(outlines):
-        view = view * cased(outlines, zones.odc.crs, edges, maps.PAPER)
-    return maps.frame(view, zones.odc.crs, edges, title, width, {} if seen.all() else {"not seen": maps.UNSEEN})
+        view, marks["outline"] = view * cased(outlines, zones.odc.crs, edges, maps.PAPER), maps.RIM
+    marks |= {} if seen.all() else {"not seen": maps.UNSEEN}
+    return maps.frame(view, zones.odc.crs, edges, title, width, marks)

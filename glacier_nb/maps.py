@@ -108,6 +108,9 @@ def limits(scene: xr.Dataset, bands: tuple[str, ...]) -> tuple[float, float]:
     return float(low), float(max(high, low + 1e-6))
 
 
+RIM = {"fill_color": PAPER, "line_color": INK, "line_width": 2}
+"""How a key shows white outlines."""
+
 HATCH = {"marker": "square", "size": 13, "line_color": "#8a949e", "fill_color": "#dedede", "hatch_scale": 5}
 UNSEEN = HATCH | {"hatch_pattern": "right_diagonal_line", "hatch_color": "#8a8a8a"}
 FAILED = HATCH | {"hatch_pattern": "left_diagonal_line", "hatch_color": LOSS}

@@ -91,9 +91,9 @@ def zones(
     view = maps.picture(maps.hatched(rgb, seen), edges) * values.opts(
         alpha=0, tools=["hover"], hover_tooltips=tips, hooks=[spell]
     )
-    if outlines is not None and len(outlines):
-        view = view * cased(outlines, zones.odc.crs, edges, maps.PAPER)
     colours = {name: maps.ZONE_COLOURS[name] for i, name in enumerate(names) if (winner[seen] == i).any()}
+    if outlines is not None and len(outlines):
+        view, colours["outline"] = view * cased(outlines, zones.odc.crs, edges, maps.PAPER), maps.RIM
     colours |= {} if seen.all() else {"not seen": maps.UNSEEN}
     return maps.frame(view, zones.odc.crs, edges, title or told(zones, zones.attrs.get("system", "")), width, colours)
 

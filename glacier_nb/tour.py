@@ -85,6 +85,6 @@ def cover(out: pathlib.Path, entries: list[pages.Entry], facts: dict) -> pathlib
         "debris found by NDSI": f"{100 * facts['ndsi_debris_recall']:.0f} %",
         "front error": f"{facts['front_error_px']:.2f} px",
         "mass balance (m w.e. a⁻¹)": f"{facts['elevation']['mass_balance_m_we_a']:+.2f}".replace("-", "−"),
-        "all of it": f"{facts['seconds']['total']:.0f} s",
+        "the demo took": f"{facts['seconds']['total']:.0f} s",
     }
     return pages.index(entries, out / "index.html", "The demo region, mapped", TEXT, numbers, facts)

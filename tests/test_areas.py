@@ -59,7 +59,7 @@ def test_what_became_of_a_glacier_is_marked():
         assert {"x", "square"} <= {getattr(sign, "value", sign) for sign in signs}
     cloud, _ = figures(hv.render(plots.distribution(table)))
     assert key(left) == key(cloud) == {"disappeared", "merged"}  # what became of each over all dates
-    assert key(right) == {"disappeared", "merged", "split"}  # at each date
+    assert key(right) == {"each glacier", "disappeared", "merged", "split"}  # at each date
 
 
 def test_ground_that_the_base_did_not_see_is_named():
