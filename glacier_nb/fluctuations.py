@@ -59,7 +59,7 @@ def with_gaps(table: pd.DataFrame, longest: str | pd.Timedelta, by: Sequence[str
     """
     limit, pieces = pd.Timedelta(longest), []
     by = [name for name in by if name in table]
-    for _, mine in table.groupby(by, sort=False):
+    for _, mine in table.assign(time=pd.to_datetime(table["time"])).groupby(by, sort=False, dropna=False):
         mine = mine.sort_values("time", kind="stable")
         step = mine["time"].diff()
         wide = step > limit
@@ -188,12 +188,17 @@ def curve(table: pd.DataFrame, harmonics: int = 1, every: str = "7D", by: Sequen
 def _series(table: pd.DataFrame, by: Sequence[str]) -> Iterator[pd.Index]:
     """Index of each series' measured rows, by time."""
     known = table[table.position_m.notna()].sort_values("time", kind="stable")
-    for _, mine in known.groupby([name for name in by if name in table], sort=False):
+    for _, mine in known.groupby([name for name in by if name in table], sort=False, dropna=False):
         yield mine.index
 
 
 def _kept(table: pd.DataFrame, by: Sequence[str]) -> Iterator[tuple[tuple, pd.DataFrame]]:
     """Each series' name and its measured rows by time, without outliers; ValueError for a position without a date."""
+    if missing := {"time", "position_m", "uncertainty_m"} - set(table):
+        raise ValueError(f"positions lack {', '.join(sorted(missing))}: measure them with terminus.positions")
+    endless = np.isinf(table[["position_m", "uncertainty_m"]].to_numpy(float)).any(axis=1)
+    if endless.any():
+        raise ValueError(f"row {table.index[endless][0]} has no end in position_m or uncertainty_m: leave it out")
     table = table[~table["outlier"]] if "outlier" in table else table
     undated = table["time"].isna() & table["position_m"].notna()
     if undated.any():

@@ -42,7 +42,8 @@ def _shape(shapes: Shapes, other: Shapes) -> shapely.Geometry:
     crs = getattr(other, "crs", shapes.crs)
     if shapes.crs is not None and shapes.crs.is_geographic:
         raise ValueError(f"{shapes.crs.name}: scores need metres; reproject with .to_crs({_utm(shapes)})")
-    return (shapes if crs == shapes.crs else shapes.to_crs(crs)).geometry.union_all()
+    here = (shapes if crs == shapes.crs else shapes.to_crs(crs)).geometry
+    return (here if here.is_valid.all() else here.make_valid()).union_all()
 
 
 def _utm(shapes: gpd.GeoDataFrame | gpd.GeoSeries) -> str:
@@ -197,8 +198,12 @@ def _segments(line: shapely.Geometry) -> np.ndarray:
 def pairs(predicted: gpd.GeoDataFrame, truth: gpd.GeoDataFrame) -> Iterator[tuple[pd.DataFrame, shapely.Geometry]]:
     """Every true front (rgi_id, day) as its rows in `truth`, and the predicted one of that day, empty where missed.
 
-    Ids are compared as text and days without their time zone; a true front without a date is missed.
+    Ids are compared as text and days without their time zone; a true front without a date is missed. ValueError: one
+    without a geometry.
     """
+    bare = truth[truth.is_empty | truth.geometry.isna()]
+    if len(bare):
+        raise ValueError(f"the true front of {bare.rgi_id.iloc[0]}, {bare.time.iloc[0]}, has no line: leave it out")
     predicted = predicted[~predicted.is_empty].to_crs(truth.crs)
     keys = [ids(predicted), days(predicted.time)]
     found = {key: lines.union_all() for key, lines in predicted.geometry.groupby(keys)}

@@ -99,16 +99,19 @@ def fronts(
     (under `min_length` (m), or an outlier by 1.5 on both); moved too far: change_m2, the least area to any of two
     fronts before and two after, is over `max_change` (m2) or an outlier by 2. A front that is wrong alone is far from
     all four; one that stays moved is not. Zhang et al. 2023, doi:10.5194/tc-17-3485-2023; the two limits are theirs
-    to choose per glacier, the neighbours ours. Lengths and areas on the ground. Raises ValueError for degrees.
+    to choose per glacier, the neighbours ours. Lengths and areas on the ground. Raises ValueError for degrees, or
+    without rgi_id or time.
     """
     metres(fronts)
+    if missing := {"rgi_id", "time"} - set(fronts):
+        raise ValueError(f"fronts lack {', '.join(sorted(missing))}: add them with fronts.assign(...)")
     frame = fronts if bedrock is None else off_bedrock(fronts, bedrock)
     frame = frame.sort_values("time", kind="stable").reset_index(drop=True)
     ground = scale(frame)
     frame["complexity"] = [complexity(line) if line else np.nan for line in frame.geometry]
     frame["length_m"] = frame.length / np.sqrt(ground)
     frame["change_m2"], frame["note"] = np.nan, ""
-    groups = frame.groupby("rgi_id", sort=False).indices
+    groups = frame.groupby("rgi_id", sort=False, dropna=False).indices
     for rows in tqdm(groups.values(), desc="fronts screened", delay=2, leave=False):
         there = frame.geometry[rows].map(bool).to_numpy() & ~frame.geometry[rows].isna().to_numpy()
         frame.loc[rows[~there], "note"] = "no front"
@@ -154,7 +157,7 @@ def confidence(fronts: gpd.GeoDataFrame, front: xr.DataArray, ice: xr.DataArray 
         tests = {"edge": edge < 0.525, "beside": beside > 0.13, "mask": sure < 0.875, "length": length < 32}
         rows.append((edge, beside, sure, length, ", ".join(name for name, failed in tests.items() if failed)))
     facts = pd.DataFrame(rows, columns=["edge", "beside", "mask", "length_px", "note"], index=fronts.index)
-    return fronts.drop(columns=list(facts), errors="ignore").join(facts)
+    return fronts.assign(**facts)
 
 
 def recalled(outlines: gpd.GeoDataFrame, inventory: gpd.GeoDataFrame, buffer: float = 0.0) -> gpd.GeoDataFrame:

@@ -72,7 +72,8 @@ def altitudes(
     if "nir" not in scene:
         raise LookupError(f"no band nir among {sorted(map(str, scene.data_vars))}: load it to see snow on ice")
     crs.metres(geobox := scene.odc.geobox)
-    if elevation.shape != geobox.shape:
+    theirs = elevation.odc.geobox
+    if theirs.shape != geobox.shape or not np.allclose(theirs.affine[:6], geobox.affine[:6]):
         raise ValueError(f"elevation {elevation.shape} and scene {geobox.shape} differ: load both on one GeoBox")
     here = outlines.to_crs(str(geobox.crs))
     shapes = [(shape, number) for number, shape in enumerate(here.geometry, start=1) if shape]
@@ -91,9 +92,8 @@ def altitudes(
     parts = [order[a:b] for a, b in itertools.pairwise(ends)]
     rows = [_told(seen[part], snow[part], heights[part], level) for part in parts]
     table = pd.DataFrame(rows, columns=["snowline_m", "accumulation_ratio", "note"], index=outlines.index)
-    time = outlines["time"] if "time" in outlines else pd.Timestamp(scene.attrs.get("time", "NaT"))
-    front = pd.DataFrame({"rgi_id": outlines["rgi_id"], "time": time}, index=outlines.index)
-    made = front.join(table).assign(snow_threshold=level)
+    time = outlines["time"].array if "time" in outlines else pd.Timestamp(scene.attrs.get("time", "NaT"))
+    made = table.assign(rgi_id=outlines["rgi_id"].array, time=time, snow_threshold=level)
     made.attrs = {"units": "m", "citation": CITATION}
     return made[["rgi_id", "time", "snowline_m", "accumulation_ratio", "snow_threshold", "note"]]
 

@@ -212,11 +212,12 @@ def rasterize(gdf: gpd.GeoDataFrame, geobox: GeoBox) -> xr.DataArray:
         rows = exact_extract(grid, shapes.to_frame("geometry"), ["cell_id", "coverage"], output="pandas")
         cells, shares = (np.concatenate(rows[name].to_numpy()) for name in ("cell_id", "coverage"))
         values = np.bincount(cells.astype(np.int64), shares, values.size).reshape(values.shape)
+        values = values[::-1] if geobox.resolution.y > 0 else values  # which starts in the south
     return odc.geo.xr.wrap_xr(values.round(6).clip(0, 1).astype(np.float32), geobox).rename("coverage")
 
 
 def _date(zones: xr.DataArray) -> pd.Timestamp:
-    return pd.Timestamp(zones.attrs.get("time", "NaT")).tz_localize(None)
+    return pd.to_datetime(zones.attrs.get("time", "NaT"), utc=True).tz_localize(None)
 
 
 def _sample(values: np.ndarray, points: np.ndarray) -> np.ndarray:

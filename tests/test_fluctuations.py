@@ -172,3 +172,18 @@ def test_harald_moltke_retreats_and_calves_in_summer(data):
     total = fluctuations.envelope(found, every=None).iloc[0]
     assert total.retreat_time.year == 2021 and total.advance_time.year == 2019
     assert fluctuations.rates(found).certain.item()
+
+
+def test_series_without_a_name_count_and_what_has_no_end_is_refused():
+    days = np.arange(0, 2000, 40)
+    made = table(-days / 10.0, days)
+    named, bare = fluctuations.cycle(made), fluctuations.cycle(made.assign(rgi_id=None))
+    assert bare.trend_m_a.tolist() == pytest.approx(named.trend_m_a.tolist()) and len(bare) == 1
+    text = made.assign(time=made.time.astype(str))
+    assert len(fluctuations.with_gaps(text, "20D")) == len(fluctuations.with_gaps(made, "20D")) > len(made)
+    for wrong, why in (
+        (made.assign(uncertainty_m=np.inf), "row 0 has no end in position_m or uncertainty_m"),
+        (made.drop(columns="uncertainty_m"), "positions lack uncertainty_m"),
+    ):
+        with pytest.raises(ValueError, match=why):
+            fluctuations.cycle(wrong)

@@ -129,3 +129,12 @@ def test_a_front_is_met_by_its_id_as_text_and_its_day_without_a_zone():
     undated = truth.assign(time=[pd.NaT, truth.time[1]])
     table = metrics.front_scores(undated, undated)  # nothing tells it from another: missed, but counted
     assert table.missed.sum() == table.time.isna().sum() == 1 and len(table) == 2
+
+
+def test_shapes_that_cross_themselves_are_mended_and_a_true_front_without_a_line_is_named():
+    tie = shapely.Polygon([(0, 0), (1, 1), (1, 0), (0, 1)])
+    both = [gpd.GeoDataFrame(geometry=[shape], crs="EPSG:32633") for shape in (tie, shapely.box(0, 0, 1, 1))]
+    assert metrics.iou(*both) == pytest.approx(0.5)
+    truth = fronts(("a", "2020-08-01", line((0, 0), (100, 0))), ("b", "2020-08-01", None))
+    with pytest.raises(ValueError, match="the true front of b, 2020-08-01 00:00:00, has no line: leave it out"):
+        metrics.front_scores(truth.iloc[:1], truth)

@@ -211,3 +211,14 @@ def test_extrapolation_keeps_each_class_its_own_share():
     assert found.n.tolist() == [1, 2, 3] and found.n_all.tolist() == [2, 3, 5]
     alone = screening.extrapolated(table, sizes, classes=(0.1, 0.25, 1.0, 10.0))
     assert np.isnan(alone.change_m2.iloc[1]) and np.isnan(alone.change_m2.iloc[-1])  # nobody speaks for b
+
+
+def test_fronts_of_no_name_are_screened_too_and_rows_of_one_number_stay_apart():
+    lines = [line(-50.0 * n) for n in range(8)]
+    lines[5] = line(-50_000.0)
+    found = screening.fronts(frame(lines).assign(rgi_id=None))
+    assert found.note.tolist() == ["moved too far" if n == 5 else "" for n in range(8)]
+    with pytest.raises(ValueError, match="fronts lack time"):
+        screening.fronts(frame(lines).drop(columns="time"))
+    twice = pd.concat([frame(lines[:2])] * 2)  # whose rows have the same numbers
+    assert len(screening.confidence(twice, layer(np.zeros(GRID.shape)))) == 4

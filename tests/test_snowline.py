@@ -79,6 +79,14 @@ def test_refusals_name_what_is_missing():
         snowline.altitudes(ground.rename(nir="red"), OUTLINES, height)
     with pytest.raises(ValueError, match="one GeoBox"):
         snowline.altitudes(ground, OUTLINES, height[:50])
+    with pytest.raises(ValueError, match="one GeoBox"):
+        snowline.altitudes(ground, OUTLINES, height[::-1])
+
+
+def test_outlines_whose_rows_have_one_number_are_one_row_each():
+    ground, height = scene(1200.0)
+    found = snowline.altitudes(ground, OUTLINES.set_index(np.zeros(2, int)), height)
+    assert found.rgi_id.tolist() == ["low", "high"] and found.snowline_m.notna().all()
 
 
 def test_snow_and_ice_that_people_told_apart_are_told_apart(data):

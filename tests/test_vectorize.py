@@ -305,3 +305,12 @@ def test_names_by_place_are_unique():
     bodies = np.max([soft(disc(6, x, y)) for x in (20, 40, 60) for y in (20, 40, 60)], axis=0)
     found = vectorize.outlines(zones(glacier=bodies, rock=1 - bodies), min_area=0)
     assert len(found) == 9 and found.rgi_id.is_unique and found.rgi_id.str.match(r"G\d{6}E\d{5}[NS](-\d)?$").all()
+
+
+def test_a_grid_that_starts_in_the_south_gives_the_same():
+    """As layers of netCDF files do."""
+    to_north = odc.geo.geom.Affine(PIXEL, 0, WEST, 0, PIXEL, SOUTH)
+    shape = gpd.GeoDataFrame(geometry=[shapely.Point(WEST + 700, SOUTH + 500).buffer(333)], crs="EPSG:32633")
+    there, back = (vectorize.rasterize(shape, box) for box in (GRID, GeoBox(GRID.shape, to_north, GRID.crs)))
+    np.testing.assert_array_equal(back.values[::-1], there.values)
+    assert float(there.sum()) * PIXEL**2 == pytest.approx(shape.area[0], rel=1e-4)
