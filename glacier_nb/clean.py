@@ -95,8 +95,10 @@ def holes(zones: xr.DataArray, max_area: float = 10_000.0) -> xr.DataArray:
 def median(zones: xr.DataArray, size: int = 3) -> xr.DataArray:
     """Median over `size` x `size` pixels of each zone, unseen pixels left out, then scaled to the sum there was.
 
-    The noise filter of Paul et al. 2002, doi:10.3189/172756402781817941, on probabilities.
+    The noise filter of Paul et al. 2002, doi:10.3189/172756402781817941, on probabilities. ValueError: an even `size`.
     """
+    if size < 1 or size % 2 == 0:
+        raise ValueError(f"size={size}: a median has a pixel in its middle, take 3, 5 ...")
     reach = size // 2
     padded = np.pad(zones.values, ((0, 0), (reach, reach), (reach, reach)), constant_values=np.nan)
     views = np.lib.stride_tricks.sliding_window_view(padded, (size, size), axis=(1, 2))

@@ -1,6 +1,6 @@
 """Which column of a table tells what, however its makers called it; and dates in every form that they are written in.
 
-Without a source, plain or ours: `find`, `time`, `dates`.
+Without a source, plain or ours: `find`, `time`, `dates`, `ordered`.
 """
 
 import re
@@ -80,7 +80,7 @@ def dates(values: pd.Series) -> pd.Series:
     if pd.api.types.is_datetime64_any_dtype(values):
         return pd.to_datetime(values, utc=True).dt.tz_localize(None).astype("datetime64[ns]")
     text = values.where(_told(values), "").astype(str).str.strip()
-    text = _ordered(text.str.replace(r"\.0+$", "", regex=True))
+    text = ordered(text.str.replace(r"\.0+$", "", regex=True))
     return pd.to_datetime(text.map(_iso), format="mixed", errors="coerce", utc=True).dt.tz_localize(None)
 
 
@@ -88,8 +88,12 @@ def _told(values: pd.Series) -> pd.Series:
     return values.notna() & (values.astype(str).str.strip() != "")
 
 
-def _ordered(text: pd.Series) -> pd.Series:
-    """Days, months and years that are parted by a point, a slash or a line as ISO text."""
+def ordered(text: pd.Series) -> pd.Series:
+    """Days, months and years that are parted by a point, a slash or a line as ISO text; ValueError as `dates`.
+
+    >>> ordered(pd.Series(["15.09.1602", "2001-08"])).tolist()
+    ['1602-09-15', '2001-08']
+    """
     point = text.str.extract(r"^(\d{1,2})\.(\d{1,2})\.(\d{4}|\d\d)\b(.*)")
     slash = text.str.extract(r"^(\d{1,2})[/-](\d{1,2})[/-](\d{4})\b(.*)")
     one, two = (pd.to_numeric(slash[part]) for part in (0, 1))

@@ -16,7 +16,7 @@ import rasterio.features
 import xarray as xr
 from scipy import ndimage
 
-from glacier_nb import sensors, vectorize
+from glacier_nb import corrections, sensors, vectorize
 
 UNSEEN, GROUND, SNOW, WATER, ICE, BRIGHT, DEBRIS = range(7)
 """What `look` tells of a pixel: SNOW on ground, ICE, BRIGHT ice (as new snow is), DEBRIS-covered ice."""
@@ -162,21 +162,24 @@ def flagged(
     and caution ("" where none is past its limit; the region's also counts the glaciers that have one). debris_m2 is the
     part of change_m2 that debris growth explains: ground that `known` holds for clean ice at `since`, for debris cover
     later, up to this date, and that the table's system had as ice and lost: negative; positive the other way round.
-    NaN where a date has no look or a look cannot tell.
+    NaN where a date has no look or a look cannot tell. Moments are of UTC. ValueError: looks on several grids.
     """
     known = looks if known is None else known
-    mine, theirs = ({pd.Timestamp(one.attrs["time"]): one for one in some} for some in (looks, known))
+    if any(one.odc.geobox != looks[0].odc.geobox for one in (*looks, *known)):
+        raise ValueError("looks on several grids: make them of maps and scenes on one GeoBox")
+    mine, theirs = ({_moment(one.attrs["time"]): one for one in some} for some in (looks, known))
     labels = _labels(outlines, looks[0]) if len(looks) else None
     found = {}
-    for since, time in {*zip(table.since, table.time, strict=True)}:
+    ends = [[_moment(one) for one in table[name]] for name in ("since", "time")]
+    for since, time in {*zip(*ends, strict=True)}:
         if since in mine and time in mine:
             between = [theirs[day] for day in sorted(theirs) if min(since, time) <= day <= max(since, time)]
             between = between[::-1] if since > time else between
             found[since, time] = _differences(mine[since], mine[time], between, *labels)
     rows = []
-    for row in table.itertuples():
-        facts, ids = found.get((row.since, row.time), ({}, []))
-        at = len(ids) if row.rgi_id == "region" else ids.get(row.rgi_id, -1) if facts else -1
+    for rgi_id, since, time in zip(corrections.ids(table), *ends, strict=True):
+        facts, ids = found.get((since, time), ({}, []))
+        at = len(ids) if rgi_id == "region" else ids.get(rgi_id, -1) if facts else -1
         rows.append({name: values if np.ndim(values) == 0 else values[at] if at >= 0 else np.nan
                      for name, values in facts.items()})  # fmt: skip
     facts = pd.DataFrame(rows, index=table.index)
@@ -199,6 +202,11 @@ def flagged(
     return made
 
 
+def _moment(time) -> pd.Timestamp:
+    """A date or moment, of UTC: looks and tables are met by it."""
+    return corrections.naive(pd.Series([time]))[0]
+
+
 def _high(image: np.ndarray, bare: np.ndarray) -> np.ndarray:
     """What is finer than some pixels on bare ground, 0 elsewhere."""
     some = bare.astype("float32")
@@ -210,10 +218,11 @@ def _high(image: np.ndarray, bare: np.ndarray) -> np.ndarray:
 def _labels(outlines: gpd.GeoDataFrame, like: xr.Dataset) -> tuple[np.ndarray, np.ndarray, dict]:
     """Number of the glacier (1 on; 0: none) inside any date's outline, and within RING of it; numbers less 1 by id."""
     geobox = like.odc.geobox
-    names = sorted(outlines.rgi_id.unique())
+    ids = corrections.ids(outlines)
+    names = sorted(ids.unique())
     number = {name: n for n, name in enumerate(names)}
     here = outlines.to_crs(str(geobox.crs))
-    shapes = [(shape, number[name] + 1) for shape, name in zip(here.geometry, here.rgi_id, strict=True) if shape]
+    shapes = [(shape, number[name] + 1) for shape, name in zip(here.geometry, ids, strict=True) if shape]
     inside = np.zeros(geobox.shape, "int32")
     if shapes:
         rasterio.features.rasterize(shapes, out=inside, transform=geobox.affine)

@@ -178,7 +178,7 @@ def own(folder: str | os.PathLike, zones: Sequence[str] = ("rock", "glacier")) -
     for path in sorted((*folder.glob("*.tif"), *folder.glob("*.tiff"))):
         layers = rioxarray.open_rasterio(path, masked=True, chunks={"x": 1024, "y": 1024}).rename(band="feature")
         day = "-".join(next(iter(re.findall(r"(\d{4})-?(\d{2})-?(\d{2})", path.stem)), ()))
-        mine = shapes[readers.dates(shapes["time"]).astype(str) == day] if "time" in shapes else shapes
+        mine = shapes[readers.dates(shapes["time"]).dt.strftime("%Y-%m-%d") == day] if "time" in shapes else shapes
         if not len(mine):
             raise ValueError(f"{path.name}: no label of {day or 'its day'}: put the day in the file's name and in time")
         drawn = mine.geom_type.isin(("LineString", "MultiLineString")).all()

@@ -9,7 +9,7 @@ import h5py
 import numpy as np
 import pandas as pd
 
-from glacier_nb import readers
+from glacier_nb import columns, readers
 
 LENGTHS = ("glacier_id", "glac_name", "start", "time", "length_change_m", "uncertainty_m", "position_m", "system")
 BALANCES = ("glacier_id", "glac_name", "start", "time", "annual_m_we", "winter_m_we", "summer_m_we", "uncertainty_m_we",
@@ -41,7 +41,7 @@ def lengths(path: str | os.PathLike) -> pd.DataFrame:
     `length_change_m` is the change from `start` to `time`; `position_m` the length relative to the series' start, as
     terminus.positions has it, NaN after a gap. Read are WGMS front variations (FRONT_VARIATION in capitals or
     length_change), GLAMOS length changes, and the netCDF of Leclercq et al. 2014 (doi:10.5194/tc-8-659-2014), which
-    gets `rgi_id` from the table of links beside it. Raises FileNotFoundError, ValueError (another format).
+    gets `rgi_id` from the table of links beside it. Raises FileNotFoundError, ValueError (another format, no dates).
     """
     path = readers.there(path)
     path = next(iter(sorted(path.glob("*.nc"))), path) if path.is_dir() else path
@@ -51,7 +51,10 @@ def lengths(path: str | os.PathLike) -> pd.DataFrame:
     out = pd.DataFrame({"glacier_id": raw["glacier_id"], "glac_name": raw["glac_name"], **_span(raw)})
     out["length_change_m"] = _numbers(raw["length_change_m"])
     out["uncertainty_m"] = _numbers(raw.get("uncertainty_m", pd.Series(np.nan, raw.index)))
-    out = out.dropna(subset=["time", "length_change_m"]).sort_values(["glacier_id", "time"], ignore_index=True)
+    known = out.dropna(subset="length_change_m")
+    if len(known) and known["time"].isna().all():
+        raise ValueError(f"{path.name}: no date of its {len(known)} length changes could be read: write 2001-09-15")
+    out = known.dropna(subset="time").sort_values(["glacier_id", "time"], ignore_index=True)
     out["position_m"] = np.nan
     for _, series in out.groupby("glacier_id", sort=False):
         gap = series["start"] - series["time"].shift() > GAP
@@ -133,8 +136,8 @@ def _span(raw: pd.DataFrame) -> dict[str, pd.Series]:
 
 
 def _dates(values: pd.Series) -> pd.Series:
-    """Days (datetime64[s], for what is older than 1677) of ISO text or YYYYMMDD; unknown parts as RGI's."""
-    told = values.astype("string").str.extract(r"^(\d{4})-?(\d\d)-?(\d\d)")
+    """Days (datetime64[s], for what is older than 1677) of ISO text, 15.09.1850 or YYYYMMDD; unknown parts as RGI's."""
+    told = columns.ordered(values.fillna("").astype(str)).str.extract(r"^(\d{4})-?(\d\d)-?(\d\d)")
     month = told[1].where(told[1].between("01", "12"), "07")
     day = told[2].where(told[2].between("01", "31"), "15")
     text = (told[0] + "-" + month + "-" + day).fillna("NaT")

@@ -11,6 +11,7 @@ import tempfile
 import zipfile
 
 import geopandas as gpd
+import numpy as np
 import pyogrio
 import pyproj
 import shapely
@@ -27,8 +28,8 @@ def read(
 
     `bbox` (lon/lat, west > east across the antimeridian): of a large file with a CRS only what lies near. `kind`
     ("Polygon", "LineString"): of several layers that with such shapes; of several of those the one called after
-    glaciers, outlines or polygons. FileNotFoundError; OSError: no vector file; ValueError: as `placed`, no shapes, or
-    several layers.
+    glaciers, outlines or polygons. FileNotFoundError; OSError: no vector file; ValueError: as `placed` and `window`, no
+    shapes, or several layers.
     """
     path = there(path)
     try:
@@ -83,7 +84,9 @@ def there(path: str | os.PathLike) -> pathlib.Path:
 
 
 def window(bbox: tuple, crs) -> BaseGeometry:
-    """A lon/lat bbox as a shape in `crs`: two boxes where west > east, across the antimeridian."""
+    """A lon/lat bbox as a shape in `crs`, two boxes where west > east (antimeridian). ValueError: it is none."""
+    if len(bbox) != 4 or not (np.abs(bbox) <= (360, 90, 360, 90)).all() or bbox[1] > bbox[3]:
+        raise ValueError(f"bbox {tuple(bbox)} is not west, south, east, north in degrees")
     west, south, east, north = bbox
     boxes = [bbox] if west < east else [(west, south, 180, north), (-180, south, east, north)]
     shapes = gpd.GeoSeries([shapely.box(*box) for box in boxes], crs="EPSG:4326").segmentize(0.1)

@@ -182,3 +182,9 @@ def test_flipped_in_is_flipped_out(step):
     zones = draw(MAP)
     xr.testing.assert_equal(step(zones[:, :, ::-1])[:, :, ::-1], step(zones))
     xr.testing.assert_equal(step(zones.transpose("zone", "x", "y")).transpose(*zones.dims), step(zones))
+
+
+@pytest.mark.parametrize("size", [0, 2])
+def test_a_median_without_a_middle_is_refused(size):
+    with pytest.raises(ValueError, match=f"size={size}: a median has a pixel in its middle"):
+        clean.median(draw("rrr rrr rrr"), size)

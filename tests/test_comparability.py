@@ -162,3 +162,15 @@ def test_unseen_pixels_count_nowhere():
     one, two = look(2000), look(2010, snow=(ROW < 60) & ~GLACIER)
     hidden = two.assign(surface=two.surface.where(ROW >= 60, comparability.UNSEEN).astype("uint8"))
     assert compare([one, hidden], SAME).snow_difference == 0
+
+
+def test_looks_are_met_whatever_zone_a_date_is_told_in_and_numbers_name_glaciers_too():
+    looks = [look(2000, sensor="landsat-c2-l2"), look(2010)]
+    for one in looks:
+        one.attrs["time"] += "T00:00:00Z"
+    row = comparability.flagged(change.area(SAME), looks, SAME).query("rgi_id == 'a' and time != since").iloc[0]
+    assert row.sensor_difference == 1 and "landsat-c2-l2" in row.caution
+    seventh = change.area(SAME).replace({"rgi_id": {"a": 7}})
+    assert comparability.flagged(seventh, looks, SAME.assign(rgi_id=7)).snow_difference.notna().all()
+    with pytest.raises(ValueError, match="looks on several grids"):
+        comparability.flagged(change.area(SAME), [looks[0], looks[1].isel(y=slice(0, 50))], SAME)

@@ -166,7 +166,7 @@ def test_ones_own_labels_of_the_days_they_are_of(tmp_path):
     raster(tmp_path / "khumbu_20200801.tif")
     raster(tmp_path / "khumbu_2021-08-02.tif")
     boxes = [shapely.box(5e5, 3.0996e6, 5e5 + width, 3.1e6) for width in (100, 200)]
-    frame = gpd.GeoDataFrame({"rgi_id": "a", "time": ["2020-08-01", "2021-08-02"]}, geometry=boxes, crs=32645)
+    frame = gpd.GeoDataFrame({"rgi_id": "a", "time": ["2020-08-01T10:20", "02.08.2021"]}, geometry=boxes, crs=32645)
     frame.to_file(tmp_path / "labels.gpkg")
     found = datasets.labelled("own").read(tmp_path)
     assert [(one.time, int(one.truth.sum())) for one in found] == [("2020-08-01", 400), ("2021-08-02", 800)]

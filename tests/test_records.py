@@ -128,3 +128,11 @@ def test_another_table_is_refused(tmp_path):
         records.mass_balance(written(tmp_path, "a,b\n1,2\n"))
     with pytest.raises(FileNotFoundError, match="no file"):
         records.lengths(tmp_path / "none.csv")
+
+
+def test_dates_with_points_and_none_at_all(tmp_path):
+    heads = "glacier_id,glacier_name,date_start,date_end,length_change\n"
+    found = records.lengths(written(tmp_path, heads + "1,A,15.09.1602,30.9.1850,-10.5\n"))
+    assert found.start.astype(str).tolist() == ["1602-09-15"] and found.time.astype(str).tolist() == ["1850-09-30"]
+    with pytest.raises(ValueError, match="no date of its 1 length changes could be read"):
+        records.lengths(written(tmp_path, heads + "1,A,some day,another,-10.5\n"))

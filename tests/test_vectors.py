@@ -103,3 +103,9 @@ def test_dates_and_ids_are_found_by_any_name(tmp_path, frame):
     renamed.to_file(tmp_path / "one.shp")
     found = readers.inventory(tmp_path / "one.shp")
     assert found.rgi_id[0] == "a" and found.time[0] == pd.Timestamp("2001-08-01")
+
+
+@pytest.mark.parametrize("bbox", [(80, 40, 90, 30), (80, 30, 90), (8e6, 3e6, 9e6, 4e6), (80, float("nan"), 90, 40)])
+def test_a_bbox_that_is_none_is_refused(bbox):
+    with pytest.raises(ValueError, match="is not west, south, east, north in degrees"):
+        vectors.window(bbox, CRS)
