@@ -108,7 +108,7 @@ def model(system: str, row: weights.Weights) -> pystac.Item:
         "mlm:total_parameters": card["parameters"],
         "mlm:input": [{
             "name": "features", "bands": [band["name"] for band in bands],
-            "input": {"shape": [-1, len(bands), patch, patch], "dim_order": ["batch", "channel", "height", "width"],
+            "input": {"shape": [-1, len(bands), patch, patch], "dim_order": ["batch", "bands", "height", "width"],
                       "data_type": "float32"},
             "value_scaling": [{"type": "z-score", "mean": mean, "stddev": std} for mean, std in scaling] or None,
             "resize_type": None,

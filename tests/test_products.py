@@ -107,6 +107,7 @@ def test_the_network_is_told_by_the_rules_of_the_mlm_extension(folder):
     (asked,), (given,) = properties["mlm:input"], properties["mlm:output"]
     assert asked["bands"] == [band["name"] for band in properties["bands"]] == list(system.inputs)
     assert asked["input"]["shape"] == [-1, len(system.inputs), 128, 128]
+    assert asked["input"]["dim_order"][1] == "bands"  # 1.5 asks for this name where bands are listed, 1.4 knows it
     assert [one["mean"] for one in asked["value_scaling"]] == list(ROW.mean)
     assert all(set(one) == {"type", "mean", "stddev"} for one in asked["value_scaling"])
     assert [one["description"] for one in given["classification:classes"]] == list(system.zones)
