@@ -192,4 +192,4 @@ def test_a_shared_notebook_in_an_environment_of_its_own(notebook, region, tmp_pa
     assert re.search(r"\.(parquet|csv|tif) +True", done.stdout) and "False" not in done.stdout
     if notebook in DRAWN:
         told = json.loads((kept / "again" / notebook / "manifest.json").read_text())
-        assert (told["edited"], told["edited_by"]) == ("drawn.gpkg", "A. Reader")
+        assert (told["edited"], told["edited_by"]) == ("inputs/drawn.gpkg", "A. Reader")
