@@ -3,7 +3,7 @@
     python benchmarks/fronts.py --fronts FILE --centreline FILE --box-width M [--pixel M] [--crs CODE] [--json]
 
 Fronts: lines with a date (a column such as time, date, Date, src_date or year) and, where there are several glaciers,
-a column rgi_id or GlacierID; or MEaSUREs termini (NSIDC-0642), a file termini_*.shp or their folder, with rgi_id
+a column rgi_id or GlacierID; or MEaSUREs termini (NSIDC-0642), a file termini_0001_*.shp or their folder, with rgi_id
 NSIDC-0642-GlacierID. Lines of one day and glacier are one front, of one sensor where a column tells it. Centreline: one
 line, or one per rgi_id, in one piece or in rows that join, drawn from up-glacier to down-glacier; it gives the sign:
 advance positive, retreat negative. Boxes and lines lie along it, across the given width.
@@ -54,7 +54,9 @@ def metric(frame: gpd.GeoDataFrame) -> str:
 
 def fronts(path: pathlib.Path, code: str | None) -> gpd.GeoDataFrame:
     """Dated fronts: rgi_id, time, geometry; the parts of one date, glacier and sensor are one front."""
-    winters = path.is_dir() or path.match("termini_*.shp")  # which give the stretch that their images are from
+    winters = path.is_dir() or bool(
+        readers.WINTER.fullmatch(path.name)
+    )  # they give the stretch that their images are from
     frame = readers.measures(path) if winters else table(path, code)
     ids, (found, time) = named(frame), columns.time(frame)
     if found is None:

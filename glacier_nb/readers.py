@@ -30,6 +30,8 @@ _NAMES = {
 }  # fmt: skip
 _SYSTEMS = (("RGI2000-v7", "RGI 7.0"), ("RGI60", "RGI 6.0"), ("RGI50", "RGI 5.0"), (r"G\d{6}[EW]", "GLIMS"),
             (r"[A-E]\d\d[a-z]?[-/]\d+", "SGI"))  # fmt: skip
+WINTER = re.compile(r"termini_(\d\d)(\d\d)_.*\.shp")
+"""Names of the files of NSIDC-0642, a winter each."""
 _POLAR = "EPSG:3413"  # NSIDC sea ice polar stereographic north
 
 
@@ -99,16 +101,19 @@ def catalogued(
 
 
 def harald_moltke(path: str | os.PathLike) -> gpd.GeoDataFrame:
-    """159 fronts of Harald Moltke Brae, one row per date: rgi_id, time, system, sensor, geometry (EPSG:3413)."""
-    files = sorted(there(path).rglob("lines/*/*/*.shp"))
+    """159 fronts of Harald Moltke Brae, one row per date: rgi_id, time, system, sensor, geometry (EPSG:3413).
+
+    FileNotFoundError: the folder has none.
+    """
+    files = _any(sorted(there(path).rglob("lines/*/*/*.shp")), path, "lines/*/*/*.shp")
     parts = [gpd.read_file(file).assign(time=pd.Timestamp(file.parent.name)) for file in files]
     out = gpd.GeoDataFrame(pd.concat(parts, ignore_index=True), crs=parts[0].crs)
     return _fronts(out, "harald_moltke_brae", "Loebel et al. 2024", "Landsat 8")
 
 
 def harald_moltke_box(path: str | os.PathLike) -> gpd.GeoDataFrame:
-    """The rectilinear box its fronts are measured in: rgi_id, geometry (EPSG:3413)."""
-    (file,) = there(path).glob("box/*.shp")
+    """The rectilinear box its fronts are measured in: rgi_id, geometry (EPSG:3413). FileNotFoundError: no box."""
+    file = _any(sorted(there(path).glob("box/*.shp")), path, "box/*.shp")[0]
     return gpd.read_file(file)[["geometry"]].assign(rgi_id="harald_moltke_brae")[["rgi_id", "geometry"]]
 
 
@@ -117,10 +122,12 @@ def measures(path: str | os.PathLike) -> gpd.GeoDataFrame:
 
     Columns: rgi_id ("NSIDC-0642-" and GlacierID), time (the middle of the stretch the image is from), system, sensor,
     geometry, glacier_id, start, end, winter (as 2000/01), name, quality. Two schemas and two text encodings are read
-    alike; files without .prj are EPSG:3413 as its documentation says.
+    alike; files without .prj are EPSG:3413 as its documentation says. FileNotFoundError: the folder has none, or the
+    file another name.
     """
     path, parts = there(path), []
-    for file in sorted(path.glob("termini_*.shp")) if path.is_dir() else [path]:
+    files = [file for file in (sorted(path.iterdir()) if path.is_dir() else [path]) if WINTER.fullmatch(file.name)]
+    for file in _any(files, path, "termini_0001_v01_2.shp ... of NSIDC-0642"):
         raw = gpd.read_file(file, encoding="latin1").set_crs(_POLAR, allow_override=True)
         span = (
             raw["DateRange"].str.split("-", expand=True)
@@ -129,7 +136,7 @@ def measures(path: str | os.PathLike) -> gpd.GeoDataFrame:
         )
         start, end = (pd.to_datetime(span.iloc[:, side], format="mixed", dayfirst=True) for side in (0, 1))
         names = raw[[c for c in ("Official_n", "GrnlndcNam", "GlacName", "Name", "AltName") if c in raw]]
-        digits = re.search(r"_(\d\d)(\d\d)_", file.name)
+        digits = WINTER.fullmatch(file.name)
         parts.append(
             raw[["geometry"]].assign(
                 rgi_id="NSIDC-0642-" + raw["GlacierID"].astype(int).astype(str),
@@ -187,6 +194,14 @@ def shapes(path: str | os.PathLike) -> gpd.GeoDataFrame:
     OSError: GDAL does not open it. ValueError: it has no CRS, and its numbers are no degrees.
     """
     return vectors.read(path)
+
+
+def _any(found: list[pathlib.Path], path: str | os.PathLike, shape: str) -> list[pathlib.Path]:
+    if not found:
+        raise FileNotFoundError(
+            f"{pathlib.Path(path).name} has no {shape}: give the folder of the set, or another file"
+        )
+    return found
 
 
 def files(path: str | os.PathLike, pattern: str = "*") -> dict[str, pathlib.Path]:

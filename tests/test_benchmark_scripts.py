@@ -158,6 +158,14 @@ def drawn():
     return gpd.GeoDataFrame(known, geometry=lines, crs=CRS)
 
 
+def test_termini_of_others_are_no_winters(tmp_path, drawn, bench_fronts):
+    """CALFIN calls its files so: termini, years, glacier, version."""
+    drawn.to_file(tmp_path / "termini_1972-2019_Own_v1.0.shp")
+    assert len(bench_fronts(tmp_path / "termini_1972-2019_Own_v1.0.shp", None)) == 3
+    with pytest.raises(FileNotFoundError, match=r"has no termini_0001_v01_2\.shp"):
+        bench_fronts(tmp_path, None)
+
+
 def test_two_sensors_of_a_day_are_two_fronts(tmp_path, drawn, bench_fronts):
     drawn.to_file(tmp_path / "fronts.gpkg")
     found = bench_fronts(tmp_path / "fronts.gpkg", None)
