@@ -12,7 +12,7 @@ which is asked in an environment of its own with the project's own versions, as 
 Every part runs in a process of its own, in turns; times are medians, memory is the peak of the process less what its
 imports took. Intervals: `uncertainty.conformal` on 1500 glaciers of `margins.drawn`, whose maps err alike along
 margins, within scenes and by the system, tried on 4000 of another seed; with --pairs 20 alone, on 20 pairs of seeds,
-1000 glaciers to calibrate and 2000 tried.
+1000 glaciers to calibrate and 2000 tried. How often intervals of a system's own maps hold: benchmarks/intervals.py.
 """
 
 import argparse

@@ -81,7 +81,7 @@ def held(rows: pd.DataFrame, found: dict[str, uncertainty.Conformal]) -> dict:
     """
     out = {}
     for kind, some in rows.groupby(np.where(rows["rgi_id"] == "region", "regions", "glaciers")):
-        one = found[calibration.KINDS[kind]]
+        one = found[calibration.KINDS[kind][0]]
         scale = some["scale_m2"]
         low, high = (some["mapped_m2"] + side * scale**one.power for side in (one.low, one.high))
         ours = uncertainty.coverage(some["true_m2"], pd.DataFrame({"lower_m2": low, "upper_m2": high}))
@@ -120,8 +120,9 @@ def main() -> None:
     found = calibration.fit(rows)
     measured = held(others, found)
     told = {"sensor": landscapes.sensor(asked.system), "pixel_m": 10.0}
-    for kind, name in calibration.KINDS.items():
-        share = f"of synthetic landscapes; it held {measured[kind]['coverage']:.0%} of {measured[kind]['n']} others"
+    for kind, (name, _) in calibration.KINDS.items():
+        count = round(measured[kind]["coverage"] * measured[kind]["n"])
+        share = f"of synthetic landscapes; it held {count} of {measured[kind]['n']} others"
         one = dataclasses.replace(found[name], source=f"{kind} {share}")
         told[name] = dataclasses.asdict(one)
     told |= {"seeds": [*seeds[0]], "tried_seeds": [*seeds[1]], "measured": measured}

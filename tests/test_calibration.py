@@ -57,7 +57,7 @@ def test_ninety_percent_of_others_of_glaciers_and_of_regions(places):
         held = uncertainty.coverage(some["true_m2"], pd.DataFrame({"lower_m2": low, "upper_m2": high}))
         # the calibration is one of many too; glaciers of a place err together, so that places count
         assert held["coverage"] == pytest.approx(0.9, abs=3 * np.sqrt(0.09 / 50 + 0.09 / 50)), kind
-    assert found["change_interval"].n == 750 and found["region_interval"].n == 50  # a fourth finds the power
+    assert found["change_interval"].n == 1000 and found["region_interval"].n == 50
     with pytest.raises(ValueError, match="needs 19"):
         calibration.fit(places[places["seed"] < 18])
 
@@ -132,3 +132,16 @@ def test_what_is_harder_to_map_is_less_sure(known):
         last = table[table["time"] > table["since"]]
         width.append((last["change_upper_m2"] - last["change_lower_m2"]).to_numpy())
     assert (np.diff(width, axis=0) > 0).all()
+
+
+def test_the_demo_network_ships_one_that_was_measured():
+    found = squares(1000, 900).assign(system="extent-demo", sensor="sentinel-2-l2a")
+    two = calibration.of(found)
+    assert set(two) == set(TWO) and all(one.level == 0.9 and one.low < one.high for one in two.values())
+    told = weights.default("extent-demo").card[calibration.KEY]
+    assert not set(told["seeds"]) & set(weights.default("extent-demo").card["seeds"])  # nothing that was learnt from
+    for name, kind in (("change_interval", "glaciers"), ("region_interval", "regions")):
+        held = told["measured"][kind]
+        # three standard errors of what was counted
+        assert held["coverage"] >= 0.9 - 3 * np.sqrt(0.09 / held["n"])
+        assert f"{round(held['coverage'] * held['n'])} of {held['n']} others" in two[name].source
