@@ -108,7 +108,7 @@ def kept(seeds: range, system: str, folder: pathlib.Path) -> pd.DataFrame:
 def main() -> None:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--calibrate", type=int, default=20, help="landscapes to calibrate on (20), 19 at least")
+    parser.add_argument("--calibrate", type=int, default=20, help="landscapes to calibrate on (20), 9 at least")
     parser.add_argument("--tried", type=int, default=10, help="other landscapes, on which it is tried (10)")
     parser.add_argument("--system", default="extent-demo", help="what maps them (extent-demo)")
     parser.add_argument("--folder", type=pathlib.Path, default=pathlib.Path(".cache/intervals"), help="keeps them")

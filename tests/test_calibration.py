@@ -58,14 +58,15 @@ def test_ninety_percent_of_others_of_glaciers_and_of_regions(places):
         # the calibration is one of many too; glaciers of a place err together, so that places count
         assert held["coverage"] == pytest.approx(0.9, abs=3 * np.sqrt(0.09 / 50 + 0.09 / 50)), kind
     assert found["change_interval"].n == 1000 and found["region_interval"].n == 50
-    with pytest.raises(ValueError, match="needs 19"):
-        calibration.fit(places[places["seed"] < 18])
+    with pytest.raises(ValueError, match=r"8 regions .* needs 9"):
+        calibration.fit(places[places["seed"] < 8])
 
 
 def test_bounds_hold_the_mapped_change_whatever_the_bias(places):
-    """Maps that lose too much everywhere: the truth lies above, and the mapped number is the lower bound."""
+    """Maps that all lose too much by the half-width: as far down as up, and of regions by just that."""
     found = calibration.fit(places.assign(mapped_m2=places["true_m2"] - places["scale_m2"]))
-    assert all(one.low == 0 < one.high for one in found.values())
+    assert all(one.low == -one.high < 0 for one in found.values())
+    assert found["region_interval"].high == pytest.approx(1)
 
 
 @pytest.fixture
