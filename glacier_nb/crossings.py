@@ -1,6 +1,8 @@
 """Where one front stands in its gate: by area, by lines, by its distance from a place up-glacier.
 
 A front that cannot be measured is refused by name in `note`, all its numbers NaN.
+
+Without a source, plain or ours: `amiss`.
 """
 
 import itertools
@@ -21,6 +23,19 @@ class Reading(NamedTuple):
     gap: float = 0.0  # what the method may hide: bridged gaps, places between lines, several crossings
     note: str = ""
     lines: np.ndarray | None = None  # distance along each of the gate's lines
+
+
+def amiss(front: shapely.Geometry | None) -> str:
+    """Why a front can be measured by no gate; "" where it is a line.
+
+    >>> amiss(shapely.Point(0, 0)), amiss(shapely.LineString([(0, 0), (1, 1)]))
+    ('a Point, no line', '')
+    """
+    if not front:
+        return "no front"
+    if shapely.get_dimensions(front) != 1:
+        return f"a {front.geom_type}, no line"
+    return "" if np.isfinite(shapely.get_coordinates(front)).all() else "a place on it is no number"
 
 
 def in_box(front: shapely.Geometry, gate: Gate, pixel: float) -> Reading:

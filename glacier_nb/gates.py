@@ -2,7 +2,7 @@
 
 A gate knows which way the ice flows from an up-glacier reference, never from the order in which anything was drawn.
 
-Without a source, plain or ours: `transects`, `aside`, `be_sure`, `rectangle`.
+Without a source, plain or ours: `transects`, `aside`, `be_sure`, `rectangle`, `steps`.
 """
 
 from typing import NamedTuple
@@ -62,7 +62,10 @@ def four_sided(fronts, box, centreline, width, upglacier, spacing=None) -> Gate:
         axis = (chord[1] - chord[0]) / np.linalg.norm(chord[1] - chord[0])
         middle = chord.mean(axis=0) @ (axis @ LEFT)
         box = rectangle(fronts, axis, middle, middle, width)
+    box = shapely.get_parts(box)[0] if len(shapely.get_parts(box)) == 1 else box
     corners = shapely.get_coordinates(box.simplify(1e-4 * box.length))[:-1]
+    if not box.is_valid:
+        raise ValueError("a box crosses itself: draw its corners in order round it")
     if len(corners) != 4:
         raise ValueError(f"a box has {len(corners)} corners: draw it with four, or give centreline= and width=")
     if upglacier is None and flow is None:
@@ -177,6 +180,15 @@ def rectangle(shapes: np.ndarray, axis: np.ndarray, right, left, width: float | 
         raise ValueError(f"no front crosses a box {2 * half:.0f} m wide there: move the centreline to where they are")
     corners[:, 0] = np.repeat([along.min() - 2 * REACH * half, along.max() + 2 * REACH * half], 2)
     return shapely.Polygon(corners @ to_map)
+
+
+def steps(one: shapely.Geometry, other: shapely.Geometry) -> tuple[np.ndarray, np.ndarray]:
+    """From each vertex to the nearest point of the other front, and whether it lies beside it: past its ends, where
+    only a part of a front was seen, a step would run along the front.
+    """
+    lines = shapely.shortest_line(shapely.points(shapely.get_coordinates(one)), other)
+    past = shapely.distance(shapely.get_point(lines, 1), shapely.boundary(other)) <= 1e-6  # NaN: a closed line
+    return np.diff(shapely.get_coordinates(lines).reshape(-1, 2, 2), axis=1)[:, 0], ~past
 
 
 def _spine(fronts, box, centreline, width, upglacier) -> tuple[shapely.LineString, float]:

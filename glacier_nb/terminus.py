@@ -16,7 +16,7 @@ import pandas as pd
 import shapely
 from tqdm import tqdm
 
-from glacier_nb import corrections, crossings, gates
+from glacier_nb import columns, corrections, crossings, gates
 from glacier_nb.crossings import Reading
 from glacier_nb.crs import metres, scale
 from glacier_nb.gates import LEFT, Gate
@@ -192,6 +192,9 @@ def _measure(fronts, method, box, centreline, width, upglacier, pixel, spacing):
         raise ValueError(f"fronts lack {sorted(missing)}: add them with fronts.assign(...)")
     _known(fronts, "time", "rgi_id")
     metres(fronts)
+    if not pd.api.types.is_datetime64_any_dtype(fronts["time"]):
+        fronts = fronts.assign(time=columns.dates(fronts["time"]))
+        _known(fronts, "time")
     for name, size in (("width", width), ("pixel", pixel), ("spacing", spacing)):
         if size is not None and not size > 0:
             raise ValueError(f"{name}={size!r}: give metres above 0")
@@ -199,7 +202,9 @@ def _measure(fronts, method, box, centreline, width, upglacier, pixel, spacing):
     drawn = {"box": box, "centreline": centreline, "upglacier": upglacier}
     boxes, lines, heads = (_by_glacier(thing, fronts, name) for name, thing in drawn.items())
     shapes, order = fronts.geometry.to_numpy(), fronts.groupby("rgi_id", sort=False).indices
-    sizes, readings, gated = _sizes(fronts, pixel), [Reading(note="refused: no front")] * len(fronts), []
+    amiss = np.array([crossings.amiss(shape) for shape in shapes], dtype=object)
+    shapes = np.where(amiss == "", shapes, None)
+    sizes, readings, gated = _sizes(fronts, pixel), [Reading(note=f"refused: {why}") for why in amiss], []
     for rgi_id, rows in tqdm(order.items(), desc=f"fronts by {method}", delay=2, leave=False):
         there = [n for n in rows if shapes[n]]
         given = boxes(rgi_id), lines(rgi_id), width, heads(rgi_id), spacing or row.spacing
@@ -261,22 +266,13 @@ def _flow(shapes: np.ndarray, head: shapely.Geometry | None) -> tuple[np.ndarray
     if head is None:
         raise ValueError("no up-glacier point: give upglacier=(x, y) or a frame with its rgi_id")
     both_ways = itertools.pairwise([*shapes, *shapes[::-1]])
-    steps, beside = (np.concatenate(part) for part in zip(*(_steps(a, b) for a, b in both_ways), strict=True))
+    steps, beside = (np.concatenate(part) for part in zip(*(gates.steps(a, b) for a, b in both_ways), strict=True))
     steps = steps[beside] if beside.any() else steps
     everywhere, head = shapely.get_coordinates(shapes), shapely.get_coordinates(head)[0]
     axis = np.linalg.eigh(steps.T @ steps - 1e-9 * np.cov(everywhere.T))[1][:, 1]  # without steps: across the front
     axis = -axis if axis @ (head - everywhere.mean(axis=0)) > 0 else axis
     gates.be_sure(head, shapes, axis)
     return shapes, axis, np.array([np.sort(shapely.get_coordinates(s) @ (axis @ LEFT))[[0, -1]] for s in shapes])
-
-
-def _steps(one: shapely.Geometry, other: shapely.Geometry) -> tuple[np.ndarray, np.ndarray]:
-    """From each vertex to the nearest point of the other front, and whether it lies beside it: past its ends, where
-    only a part of a front was seen, a step would run along the front.
-    """
-    lines = shapely.shortest_line(shapely.points(shapely.get_coordinates(one)), other)
-    past = shapely.distance(shapely.get_point(lines, 1), shapely.boundary(other)) <= 1e-6  # NaN: a closed line
-    return np.diff(shapely.get_coordinates(lines).reshape(-1, 2, 2), axis=1)[:, 0], ~past
 
 
 def _by_glacier(thing, fronts: gpd.GeoDataFrame, name: str) -> Callable[[str], shapely.Geometry | None]:
@@ -290,8 +286,10 @@ def _by_glacier(thing, fronts: gpd.GeoDataFrame, name: str) -> Callable[[str], s
         return lambda rgi_id: found.get(str(rgi_id))
     if isinstance(thing, gpd.GeoDataFrame | gpd.GeoSeries):
         thing = thing.geometry.to_crs(crs)
-        thing = thing.union_all() if len(thing) > 1 else thing.iloc[0]
+        thing = thing.iloc[0] if len(thing) == 1 else thing.union_all()
     one = shapely.Point(thing) if isinstance(thing, tuple | list) else thing
+    if one is not None and (not one or not np.isfinite(one.bounds).all()):
+        raise ValueError(f"{name} is {one}: give a place on the map of the fronts")
     near = one is None or not shapely.distance(shapely.box(*fronts.total_bounds), one) > 1e5  # NaN: no front
     if not near and (np.abs(one.bounds) <= (360, 90, 360, 90)).all():
         raise ValueError(f"{name} at {one.bounds[0]:g}, {one.bounds[1]:g} is in degrees: give it in {crs.name}")

@@ -307,6 +307,15 @@ def test_bad_input_is_refused_in_one_line():
             lambda: terminus.positions(lines, "transects", centreline=flow(), width=500.0, spacing=900.0),
             "below the width",
         ),
+        (lambda: terminus.positions(lines, box=box(), upglacier=shapely.Point()), "upglacier is POINT EMPTY"),
+        (lambda: terminus.positions(lines, box=box(), upglacier=(np.nan, 1.0)), r"upglacier is POINT \(NaN 1\)"),
+        (
+            lambda: terminus.positions(
+                lines, box=shapely.Polygon(np.array(box().exterior.coords)[[0, 2, 1, 3]]), upglacier=flow().coords[0]
+            ),
+            "a box crosses itself",
+        ),
+        (lambda: terminus.positions(lines.assign(time="some day"), box=box(), upglacier=(0, 0)), "have no date"),
         (lambda: terminus.positions(lines, centreline=flow(), width=-500.0), "width=-500.0: give metres above 0"),
         (lambda: terminus.positions(lines, centreline=flow(), width=500.0, pixel=-3.0), "pixel=-3.0"),
         (lambda: terminus.positions(lines, box=box(), upglacier=(15.1, 63.2)), "upglacier at 15.1, 63.2 is in degrees"),
@@ -367,3 +376,26 @@ def test_a_front_seen_in_part_turns_no_box():
     found = terminus.draw_centreline(fronts, (500, 5000)).geometry[0]
     (x0, y0), (x1, y1) = found.coords
     assert abs(x1 - x0) < 1e-6 * abs(y1 - y0) and y0 > y1
+
+
+def test_what_is_no_line_is_refused_by_name_and_the_rest_is_measured():
+    good = front(0)
+    with np.errstate(invalid="ignore"):
+        spoilt = shapely.LineString([good.coords[0], (np.nan, 0), good.coords[-1]])
+    wrong = {"a Point, no line": shapely.Point(good.coords[0]), "a Polygon, no line": good.buffer(5),
+             "a place on it is no number": spoilt, "no front": shapely.LineString()}  # fmt: skip
+    lines = frame([good, *wrong.values(), front(50)])
+    for method in EVERY:
+        found = terminus.positions(lines, method, centreline=flow(), width=500.0)
+        assert found.note[1:-1].tolist() == [f"refused: {why}" for why in wrong], method
+        assert found.position_m.notna().tolist() == [True, *[False] * 4, True], method
+
+
+def test_a_box_of_one_part_and_dates_as_text_are_taken():
+    lines = frame([front(0), front(50)])
+    said = terminus.positions(lines, "box", box=box(), upglacier=flow().coords[0])
+    parts = terminus.positions(lines, "box", box=shapely.MultiPolygon([box()]), upglacier=flow().coords[0])
+    pd.testing.assert_frame_equal(parts, said)
+    text = lines.assign(time=lines.time.dt.strftime("%d.%m.%Y"))
+    told = terminus.positions(text, "box", box=box(), upglacier=flow().coords[0])
+    assert told.time.tolist() == said.time.dt.normalize().tolist() and told.position_m.equals(said.position_m)
