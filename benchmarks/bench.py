@@ -1,6 +1,7 @@
 """Systems on the same data, split, seeds, budget and score; one JSON a training, one table of all.
 
     python benchmarks/bench.py run fronts --folder DIR [--tier cpu|gpu] [--systems NAME ...] [--seeds 3] [--out DIR]
+    python benchmarks/bench.py run fronts --folder DIR --unwatched ...
     python benchmarks/bench.py run extent [--real DIR] [--folder CACHE] ...
     python benchmarks/bench.py run everest|points --folder DIR ...
     python benchmarks/bench.py adapt fronts --folder DIR [--counts 0 3 5 10] ...    (after run)
@@ -8,6 +9,9 @@
     python benchmarks/bench.py table fronts|extent|everest|points [--out DIR] [--json]
 
 What each compares stands in `benches`. What learns nothing, or learns without a network, is scored beside the systems.
+
+A fold is learnt without it and without the next, on which the training is watched. --unwatched: from the next too, and
+watched on what it learns from, as `ship` does: that scores what is shipped, which learnt from all there is.
 
 adapt: the weights of each glacier left out are taught it by a few of its scenes, and scored on all that no draw learns.
 
@@ -127,7 +131,9 @@ def _of_network(
 ) -> dict:
     """Scores of a system on a fold, trained without it where it learns, and where nobody learnt."""
     learn, watch, test = (splits.part(split, samples, fold, role, SIDE) for role in splits.ROLES)
-    facts, weights = {"train": len(learn)}, None
+    if arguments.unwatched:
+        learn, watch = [*learn, *watch], []
+    facts, weights = {"train": len(learn), "watched": len(watch)}, None
     if steps:
         weights, kept = path.with_suffix(".safetensors"), path.with_suffix(".checkpoint.safetensors")
         start = time.perf_counter()
@@ -229,7 +235,7 @@ def ship(name: str, arguments: argparse.Namespace) -> None:
         told = {}
         for split, some in mine.groupby("split"):
             told[split] = {"n": int(some[bench.column].count()), "missed": int(some.missed.sum())}
-            told[split] |= {word: round(float(some[bench.column].agg(word)), 3) for word in ("mean", "median")}
+            told[split] |= {word: round(float(some[bench.column].agg(word)), 3) for word in ("mean", "median", "std")}
             told[split] |= {"trainings": len(some.groupby(["fold", "seed"]))}
         command = f"python benchmarks/bench.py ship {name} --systems {system_name} --steps {steps}"
         command += f" --precision {arguments.precision} --folder DIR"
@@ -322,6 +328,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--systems", nargs="+", help="these alone")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--splits", nargs="+", help="of the bench, as fronts has glacier and random; all unless given")
+    parser.add_argument("--unwatched", action="store_true", help="run: learn from the fold that is else watched, too")
     parser.add_argument("--minutes", type=float, help="of each training, instead of the tier's")
     parser.add_argument("--steps", type=int, help="of each training, instead of minutes")
     parser.add_argument("--counts", type=int, nargs="+", default=[0, 3, 5, 10], help="adapt: labelled scenes")

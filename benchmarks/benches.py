@@ -383,14 +383,15 @@ BENCHES = {
         ("mohajerani2019", "fronts-landsat", "caffe_fronts"),
         measure={"front": True},
         told={
-            "glacier": "Each of three Greenland glaciers was mapped by what learnt from the two others.",
+            "glacier": "Each of three Greenland glaciers was mapped by what never saw it.",
             "random": "Scenes of the same three glaciers were learnt from: this says nothing of another glacier.",
         },
         card={
             "for": "calving fronts in grey Landsat images of Greenland's outlet glaciers at 49 m, flow upwards, as in"
             " Mohajerani et al. 2019 (equalised, stretched, smoothed, edges enhanced)",
-            "not_for": "radar, other pixel sizes, floating tongues without a cliff, or numbers that nobody looks at: it"
-            " learnt from three glaciers, and where it meets a fourth it can follow another edge for the front",
+            "not_for": "radar, other pixel sizes, floating tongues without a cliff, windows that do not hold the fjord"
+            " from side to side (each is normed by its own contrast), or numbers that nobody looks at: it learnt from"
+            " three glaciers, and where it meets a fourth it can follow another edge for the front",
             "data": "123 Landsat scenes (USGS, public domain) with fronts traced by Mohajerani et al. 2019, CC BY 4.0",
             "licence": "Apache-2.0", "citation": "this project", "resolution": 48.9,
         },

@@ -110,7 +110,7 @@ ROWS = (
         task="front",
         inputs=("grey",),
         network=functools.partial(
-            UNet, terms={"zones": 1, "edge": 1}, widths=(16, 32, 64, 128, 256), norm=True, dropout=0.1
+            UNet, terms={"zones": 1, "edge": 1}, widths=(16, 32, 64, 128, 256), norm="own", dropout=0.1
         ),
         finish=sides_and_edge,
         zones=("glacier", "ocean"),

@@ -81,6 +81,11 @@ def test_a_run_is_whole_resumes_and_is_told(bench, folder, tmp_path, capsys):
     card = weights.find(tmp_path / "mohajerani2019.safetensors").card
     assert card["score"]["mean_px"]["glacier"]["n"] == 6 and len(card["samples"]) == 6 and card["score_steps"] == 2
     assert bench.main(["ship", "fronts", "--systems", "caffe_fronts", "--out", str(tmp_path)]) == 2  # nobody scored it
+    unwatched = [*command[:-3], "--splits", "glacier", "--unwatched", "--out", str(tmp_path / "all")]
+    assert bench.main(unwatched) == 0
+    both = [json.loads((where / done.name).read_text()) for where in (tmp_path, tmp_path / "all")
+            for done in files if "glacier-0" in done.name]  # fmt: skip
+    assert [(one["train"], one["watched"], len(one["scenes"])) for one in both] == [(2, 2, 2), (4, 0, 2)]
     one = next(path for path in files if "scenes" in json.loads(path.read_text()))
     one.unlink()
     before = {path: path.stat().st_mtime_ns for path in files if path.exists() and path != one}

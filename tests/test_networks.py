@@ -79,6 +79,25 @@ def test_unet_gives_each_named_term_at_full_size(up):
     }
 
 
+def test_its_own_norm_predicts_without_contrast_light_or_the_rest_of_the_batch():
+    torch.manual_seed(0)
+    network = UNet(1, {"zones": 1}, widths=(4, 8), norm="own").double()
+    for module in network.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            module.eps = 1e-12  # what it adds to a spread is all that contrast could be told by
+    x = torch.rand(2, 1, 16, 16, dtype=torch.float64)
+    learning = network(x)["zones"]  # as a batch
+    network.eval()
+    found = network(x)["zones"]
+    assert torch.allclose(network(x[:1])["zones"], found[:1]) and torch.allclose(network(5 * x)["zones"], found)
+    assert not torch.allclose(learning, found, atol=1e-3)
+    single = network(x[:1])["zones"]
+    assert torch.allclose(network.train()(x[:1])["zones"], single)  # of a batch of one the two are the same
+    network.float().eval()
+    assert network(torch.ones(1, 1, 2, 2))["zones"].isfinite().all()  # one pixel on the second level
+    assert networks.receptive_radius(network, 1, limit=64) is None  # it feels all of the window
+
+
 def test_smp_splits_its_channels_into_terms_in_order():
     network = Smp(2, {"zones": 3, "front": 1}, encoder="resnet18").eval()
     x = torch.rand(1, 2, 32, 32)

@@ -7,13 +7,29 @@ import torch
 from torch import nn
 
 
-def pair(inner: int, outer: int, norm: bool, dropout: float) -> nn.Sequential:
-    """Two 3x3 convolutions (zero-padded, biased) with ReLU; if asked, batch norm before each and dropout between."""
+class OwnNorm(nn.BatchNorm2d):
+    """Batch norm in training; in prediction each image is normed by its own mean and spread, not by those learnt.
+
+    A scene of another place and light is then like any other: Nado et al. 2020, arXiv:2006.10963, an image at a time.
+    """
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """The normed features (batch, channel, y, x); of a single pixel, which has no spread, by what was learnt."""
+        if self.training or x[0, 0].numel() == 1:
+            return super().forward(x)
+        return nn.functional.instance_norm(x, weight=self.weight, bias=self.bias, eps=self.eps)
+
+
+NORMS = {True: nn.BatchNorm2d, "own": OwnNorm}
+
+
+def pair(inner: int, outer: int, norm: bool | str, dropout: float) -> nn.Sequential:
+    """Two 3x3 convolutions (zero-padded, biased) with ReLU; if asked, a norm before each and dropout between."""
     layers = collections.OrderedDict()
     for name, width in (("first", inner), ("second", outer)):
         layers[name] = nn.Conv2d(width, outer, 3, padding=1)
         if norm:
-            layers[f"{name}_norm"] = nn.BatchNorm2d(outer)
+            layers[f"{name}_norm"] = NORMS[norm](outer)
         layers[f"{name}_relu"] = nn.ReLU(inplace=True)
         if dropout and name == "first":
             layers["dropout"] = nn.Dropout(dropout)
@@ -24,10 +40,11 @@ class UNet(nn.Module):
     """A U-Net of len(`widths`) levels.
 
     channels: of the input. terms: term name to the number of its scores, read from one shared last layer each.
-    widths: channels per level, finest first. norm: batch norm after each convolution. up: "nearest" (doubles pixels,
-    no weights) or "transposed" (2x2 stride 2, halving channels). upsampled_first: order of the concatenation,
-    [upsampled, skip] or [skip, upsampled]. dropout: between the two convolutions of a level. neck: channels of a
-    3x3 ReLU layer before the last 1x1 layer, 0 for none.
+    widths: channels per level, finest first. norm: True for batch norm after each convolution, "own" for
+    one that predicts by each image's own numbers (`OwnNorm`; all of a window is then felt everywhere in it). up:
+    "nearest" (doubles pixels, no weights) or "transposed" (2x2 stride 2, halving channels). upsampled_first: order of
+    the concatenation, [upsampled, skip] or [skip, upsampled]. dropout: between the two convolutions of a level. neck:
+    channels of a 3x3 ReLU layer before the last 1x1 layer, 0 for none.
 
     forward: (batch, channel, y, x), y and x multiples of `stride` -> dict of (batch, score, y, x).
 
@@ -41,7 +58,7 @@ class UNet(nn.Module):
         channels: int,
         terms: Mapping[str, int],
         widths: Sequence[int] = (64, 128, 256, 512, 1024),
-        norm: bool = False,
+        norm: bool | str = False,
         up: str = "nearest",
         upsampled_first: bool = True,
         dropout: float = 0.0,
