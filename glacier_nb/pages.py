@@ -121,7 +121,7 @@ def picture(
 ) -> pathlib.Path:
     """Write what a browser shows of the HTML file `page` as a PNG of `size` pixels to `path`, and return the path.
 
-    A page of ours is shown from its first figure on, without its title; `trim` cuts off what is blank right of all.
+    A page of ours is shown from its first figure on, without its title; `trim` cuts off blank paper beside and below.
 
     Raises FileNotFoundError where there is no Chromium, RuntimeError where it shows nothing within a minute.
     """
@@ -141,13 +141,13 @@ def picture(
 
 
 def _trimmed(path: pathlib.Path) -> None:
-    """Cut off the blank columns at the right of a PNG, but for a margin as wide as a page's own."""
+    """Cut off what is blank at the right of a PNG and at its foot, but for a margin as wide as a page's own."""
     from PIL import Image, ImageChops  # only where pictures are taken
 
     image = Image.open(path).convert("RGB")
     drawn = ImageChops.difference(image, Image.new("RGB", image.size, "#ffffff")).getbbox()
     if drawn:
-        image.crop((0, 0, min(image.width, drawn[2] + 20), image.height)).save(path, "PNG")
+        image.crop((0, 0, min(image.width, drawn[2] + 20), min(image.height, drawn[3] + 20))).save(path, "PNG")
 
 
 OUTSIDE = r"https?://(?:cdn|maps|developers)[.][^ `\"'\\]+"

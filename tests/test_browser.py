@@ -290,6 +290,16 @@ def test_a_picture_shows_the_page(browser, files, tmp_path):
     assert [p.name for p in tmp_path.iterdir()] == ["before_after.png"]
 
 
+def test_a_trimmed_picture_ends_where_its_figure_does(browser, files, tmp_path):
+    whole, cut = (
+        np.asarray(Image.open(pages.picture(files["scene"], tmp_path / f"{trim}.png", trim=trim)).convert("RGB"))
+        for trim in (False, True)
+    )
+    tall, wide = cut.shape[:2]
+    assert tall < whole.shape[0] and wide < whole.shape[1]
+    assert (whole[:tall, :wide] == cut).all() and (whole[tall:] == 255).all() and (whole[:, wide:] == 255).all()
+
+
 def test_an_index_is_read_without_a_script(opened, tmp_path):
     entries = [plots.Entry("A notebook", "a.html", "What changed?", numbers={"Change": "−9 %"}, group="Notebooks")]
     tab = opened(plots.index(entries, tmp_path / "index.html", "Demo"))
