@@ -151,7 +151,7 @@ def of_dates(maps: Sequence[xr.DataArray]) -> xr.DataArray:
     seen = plain.notnull()
     count = seen.sum("date")
     mean = plain.mean("date", skipna=True)
-    spread = np.sqrt(plain.var("date", skipna=True) + inner / count.where(count > 0)).astype("float32")
+    spread = np.sqrt(((plain - mean) ** 2).mean("date", skipna=True) + inner / count.where(count > 0)).astype("float32")
     dates = count.isel(zone=0, drop=True) if "zone" in count.dims else count
     attrs = {key: value for key, value in maps[0].attrs.items() if key != "time"}
     attrs["times"] = [str(one.attrs.get("time", "")) for one in maps]
@@ -178,5 +178,5 @@ def allow_dropout(model: nn.Module, on: bool) -> nn.Module:
 def _drawing(seed: Sequence[int], device: torch.device) -> Iterator[None]:
     """Random numbers by seed, alone; those of everybody else go on as if nothing had been drawn."""
     with _random, torch.random.fork_rng([device] if device.type == "cuda" else []):
-        torch.manual_seed(int(np.random.SeedSequence(seed).generate_state(1, "uint64")[0] >> 1))
+        torch.manual_seed(int(np.random.SeedSequence(seed).generate_state(1, "uint64")[0]) >> 1)
         yield
