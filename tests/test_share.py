@@ -13,6 +13,7 @@ import geopandas as gpd
 import nbformat
 import pandas as pd
 import pytest
+import shapely
 import traces
 from packaging.utils import canonicalize_name
 
@@ -114,6 +115,16 @@ def test_a_changed_number_is_named(shared, tmp_path):
     assert found.why.tolist() == ["column green"] and not found.same.any()
     (tmp_path / "far" / "green.parquet").unlink()
     assert share.differences(tmp_path / "one", tmp_path / "far").why.tolist() == ["not there"]
+
+
+def test_shapes_are_the_same_where_neither_is_there(tmp_path):
+    point = shapely.Point(0, 0)
+    for name, other in (("one", None), ("same", None), ("moved", shapely.Point(0, 1))):
+        (tmp_path / name).mkdir()
+        frame = gpd.GeoDataFrame({"geometry": [point, point], "model_geometry": [point, other]}, crs=32633)
+        frame.astype({"model_geometry": "geometry"}).to_parquet(tmp_path / name / "a.parquet")
+    assert share.differences(tmp_path / "one", tmp_path / "same").same.all()
+    assert share.differences(tmp_path / "one", tmp_path / "moved").why.tolist() == ["column model_geometry"]
 
 
 def test_bad_input_leaves_nothing(light, tmp_path):
