@@ -88,7 +88,7 @@ WEIGHTS = (
     _ours("rock-demo", "cab2b9675c074ffd7d2e14cfb640250726ca49a01707ff005c77174e7068b590"),
     _ours("any-sensors", "fb4b27207be2c739d621d810cc9c6c1411bef8e56a2a6b66812bdc1b43024584"),
     _ours("front-series", "e0dd7be47ef01e1e756953f08029e8fd154dc05e61268af47fc1dff8da045acf"),
-    _ours("fronts-landsat", "63478c6a693b3ff7187f1727b4e4b4e6641a2403a2955286ce5e73d0b8bfcdbb"),
+    _ours("fronts-landsat", "0bafaef386e549a681716f9d3e9279bb7774de38e4721d3916825a284db8e281"),
     _mohajerani(
         "mohajerani2019-3px",
         "10batches_100epochs_4layers_32init_82.22weight_w0.2drop",
