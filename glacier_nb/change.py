@@ -62,6 +62,10 @@ def area(
     one date, a date missing from `seen`, `least_recall` without `divides`.
     """
     need = {"time"} if divides is not None else {"time", "rgi_id"}
+    outlines, divides = (
+        one.assign(rgi_id=corrections.ids(one)) if one is not None and "rgi_id" in one else one
+        for one in (outlines, divides)
+    )
     if missing := need - set(outlines.columns):
         raise ValueError(f"outlines lack {sorted(missing)}: add them with outlines.assign(...)")
     if outlines.time.isna().any():

@@ -71,6 +71,8 @@ def conformal(
     >>> conformal(np.zeros(19), np.arange(19.0), np.ones(19))
     Conformal(low=0.0, high=18.0, level=0.9, n=19, power=1.0)
     """
+    if not 0 < level < 1:
+        raise ValueError(f"level={level:g}: the share of cases that an interval holds, between 0 and 1")
     error, scale = np.asarray(true, dtype=float) - mapped, np.asarray(scale, dtype=float)
     known = np.isfinite(error) & np.isfinite(scale) & (scale > 0)
     error, scale, power = error[known], scale[known], 1.0
@@ -83,10 +85,8 @@ def conformal(
     score = np.sort(error / scale**power)
     n, tail = len(score), (1 - level) / 2
     place = int(np.floor((n + 1) * tail + 1e-9))
-    if place < 1:
-        raise ValueError(
-            f"{n} glaciers to calibrate on: an interval of {level:g} needs {int(np.ceil(1 / tail - 1e-9)) - 1}"
-        )
+    if n < (least := int(np.ceil(1 / tail - 1e-9)) - 1):
+        raise ValueError(f"{n} glaciers to calibrate on: an interval of {level:g} needs {least}")
     return Conformal(float(score[place - 1]), float(score[n - place]), level, n, power)
 
 
@@ -114,11 +114,9 @@ def coverage(true: np.ndarray, bounds: pd.DataFrame) -> dict[str, float]:
     """
     true, low, high = (np.asarray(a, dtype=float) for a in (true, bounds["lower_m2"], bounds["upper_m2"]))
     known = np.isfinite(true) & np.isfinite(low) & np.isfinite(high)
-    held, n = ((low <= true) & (true <= high))[known], int(known.sum())
-    share = float(held.mean()) if n else np.nan
-    error = float(np.sqrt(share * (1 - share) / n)) if n else np.nan
-    width = float((high - low)[known].mean()) if n else np.nan
-    return {"n": n, "coverage": share, "error": error, "width": width}
+    held, n, width = ((low <= true) & (true <= high))[known], int(known.sum()), (high - low)[known]
+    share, wide = (float(values.mean()) if n else np.nan for values in (held, width))
+    return {"n": n, "coverage": share, "error": float(np.sqrt(share * (1 - share) / max(n, 1))), "width": wide}
 
 
 def area_interval(
@@ -221,7 +219,7 @@ def reliability(
     """How often the truth holds where the map says p: columns low, high, n, confidence, frequency; a row a bin.
 
     `probability` of the positive zone, `truth` boolean, same shape; unseen (NaN) pixels are left out. A calibrated
-    map has confidence = frequency. Empty bins are NaN. DeGroot and Fienberg 1983. ValueError: shapes differ.
+    map has confidence = frequency. Empty bins are NaN. DeGroot and Fienberg 1983. ValueError: shapes differ, no pixels.
     """
     p, y = _paired(probability, truth)
     edges = np.linspace(0, 1, bins + 1)
@@ -297,4 +295,6 @@ def _paired(probability: np.ndarray | xr.DataArray, truth: np.ndarray | xr.DataA
     if p.shape != y.shape:
         raise ValueError(f"probability {p.shape} and truth {y.shape} differ in shape: put them on one GeoBox")
     seen = np.isfinite(p) & (np.isfinite(y) if y.dtype != bool else True)
+    if not seen.any():
+        raise ValueError("no pixel has both a probability and a truth: give ground that was seen")
     return p[seen], y[seen].astype(bool)

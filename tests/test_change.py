@@ -396,3 +396,12 @@ def test_bad_input_is_refused_in_one_line():
         with pytest.raises(ValueError, match=why) as error:
             call()
         assert "\n" not in str(error.value)
+
+
+def test_ids_may_be_numbers():
+    numbers = {"a": 3, "b": 1, "c": 2}
+    frames = [one.assign(rgi_id=one.rgi_id.map(numbers)) for one in (DRAWN, BASINS)]
+    table, text = change.area(*frames), change.area(DRAWN, BASINS)
+    assert table["rgi_id"].unique().tolist() == ["1", "2", "3", "region"]
+    assert at(table, "3", 2010)["change_m2"] == at(text, "a", 2010)["change_m2"]
+    pd.testing.assert_series_equal(table["change_m2"].tail(3), text["change_m2"].tail(3))

@@ -213,3 +213,15 @@ def test_conformal_needs_enough_and_leaves_out_the_unknown():
         uncertainty.conformal(np.zeros(38), np.zeros(38), np.ones(38), 0.95)
     known = np.r_[np.arange(30.0), np.nan]
     assert uncertainty.conformal(np.zeros(31), known, np.ones(31)).n == 30
+
+
+@pytest.mark.parametrize("level", [0.0, 1.0, 90])
+def test_a_level_is_a_share(level):
+    with pytest.raises(ValueError, match=f"level={level:g}: the share of cases"):
+        uncertainty.conformal(np.zeros(50), np.zeros(50), np.ones(50), level)
+
+
+@pytest.mark.parametrize("ask", [uncertainty.ece, uncertainty.reliability, uncertainty.temperature])
+def test_of_nothing_seen_nothing_is_calibrated(ask):
+    with pytest.raises(ValueError, match="no pixel has both"):
+        ask(np.full((2, 3), np.nan), np.ones((2, 3), bool))
