@@ -82,11 +82,11 @@ def spanning_tree(points: np.ndarray, share: float = 0.25, least: int = 3) -> np
     if len(points) < 4:
         raise ValueError(f"{len(points)} points: a front needs four at least; lower the threshold")
     near = min(max(least, int(share * len(points))), len(points) - 1) + 1
-    index, forest, block = cKDTree(points), sparse.csr_array((len(points),) * 2), 1 + EDGES // near
+    index, forest, block = cKDTree(points), sparse.csr_matrix((len(points),) * 2), 1 + EDGES // near
     for first in range(0, len(points), block):  # a forest and more edges have the forest of all edges together
         far, other = index.query(points[first : first + block], near)
         rows = np.repeat(np.arange(first, first + len(far)), near)
-        edges = sparse.csr_array(
+        edges = sparse.csr_matrix(
             (np.log(far.ravel() + 1), (rows, other.ravel())), forest.shape
         )  # itself, at 0, is none
         edges.eliminate_zeros()
@@ -97,7 +97,7 @@ def spanning_tree(points: np.ndarray, share: float = 0.25, least: int = 3) -> np
 
 def _heaviest(a: np.ndarray, b: np.ndarray, weight: np.ndarray, count: int) -> np.ndarray:
     """Nodes, in order, of the heaviest path in a forest of edges a - b, whose weights may be negative."""
-    tree = sparse.csr_array((np.arange(1, len(a) + 1), (a, b)), (count, count))  # the data number the edges
+    tree = sparse.csr_matrix((np.arange(1, len(a) + 1), (a, b)), (count, count))  # the data number the edges
     seen, best, ends = np.zeros(count, dtype=bool), -np.inf, (0, [], [])
     down, onward = np.zeros(count), np.full(count, -1)  # the heaviest way down from a node, and its next node
     for root in range(count):
@@ -130,7 +130,7 @@ def _heaviest(a: np.ndarray, b: np.ndarray, weight: np.ndarray, count: int) -> n
     return np.array([*arms[0][::-1], ends[0], *arms[1]], dtype=int)
 
 
-def _neighbours(skeleton: np.ndarray, pixels: np.ndarray) -> sparse.csr_array:
+def _neighbours(skeleton: np.ndarray, pixels: np.ndarray) -> sparse.csr_matrix:
     """Distances between neighbouring pixels, each pair once. A diagonal is no way where a corner pixel is set too."""
     number = np.full(np.add(skeleton.shape, 2), -1)
     number[1:-1, 1:-1][skeleton] = np.arange(len(pixels))
@@ -144,8 +144,9 @@ def _neighbours(skeleton: np.ndarray, pixels: np.ndarray) -> sparse.csr_array:
         rows.append(np.flatnonzero(joined))
         columns.append(there[joined])
         lengths.append(np.full(joined.sum(), length))
+    # a matrix, as all graphs here, for it numbers its nodes in 32 bits: csgraph before scipy 1.17 knows no others
     length, row, column = (np.concatenate(part) for part in (lengths, rows, columns))
-    return sparse.csr_array((length, (row, column)), (len(pixels),) * 2)
+    return sparse.csr_matrix((length, (row, column)), (len(pixels),) * 2)
 
 
 def _walk(before: np.ndarray, last: int) -> np.ndarray:
