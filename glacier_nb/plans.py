@@ -5,7 +5,7 @@ import math
 import resource
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import dask
 import distributed
@@ -118,8 +118,12 @@ def identity(*things) -> str:
 def _known(thing: object) -> object:
     if isinstance(thing, xr.DataArray):
         values = None if dask.is_dask_collection(thing.data) else np.asarray(thing.values)
-        kept = {key: str(thing.attrs[key]) for key in ("time", "sensor", "items") if key in thing.attrs}
+        kept = [(key, str(thing.attrs[key])) for key in ("time", "sensor", "items") if key in thing.attrs]
         coords = [(str(name), np.asarray(thing[name].values)) for name in thing.coords if name in ("feature", "y", "x")]
         crs = str(thing.odc.geobox.crs) if {"y", "x"} <= set(thing.coords) and thing.odc.geobox else ""
         return thing.shape, values, kept, coords, crs
+    if isinstance(
+        thing, Mapping
+    ):  # by key: older Dask goes by hash, another in each process
+        return [(str(key), _known(thing[key])) for key in sorted(thing, key=str)]
     return thing

@@ -17,7 +17,6 @@ import geopandas as gpd
 import numpy as np
 import shapely
 import xarray as xr
-from dask.base import tokenize
 from tqdm import tqdm
 
 from glacier_nb import assembly, forward, guards, jobs, plans, selection, sinks, systems, windows, workers
@@ -251,7 +250,7 @@ def _work(
     if asked.out is not None:
         if asked.dtype == "zone" and (len(names) > 1 or job.opinions):
             raise ValueError("dtype 'zone' keeps no spread and no opinions: take float16 or uint8")
-        key = tokenize(facts)
+        key = plans.identity(facts)
         if pathlib.Path(asked.out).exists() and sinks.opened(asked.out).attrs.get("run") == key:
             return sinks.opened(asked.out)
         attrs["run"] = key
