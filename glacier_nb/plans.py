@@ -122,8 +122,6 @@ def _known(thing: object) -> object:
         coords = [(str(name), np.asarray(thing[name].values)) for name in thing.coords if name in ("feature", "y", "x")]
         crs = str(thing.odc.geobox.crs) if {"y", "x"} <= set(thing.coords) and thing.odc.geobox else ""
         return thing.shape, values, kept, coords, crs
-    if isinstance(
-        thing, Mapping
-    ):  # by key: older Dask goes by hash, another in each process
+    if isinstance(thing, Mapping):  # by key: older Dask goes by hash, another in each process
         return [(str(key), _known(thing[key])) for key in sorted(thing, key=str)]
     return thing
