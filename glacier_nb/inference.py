@@ -1,4 +1,7 @@
-"""A network made ready to predict, faster and saying the same: norms folded, weights in the processor's own layout."""
+"""A network made ready to predict, faster and saying the same: norms folded, weights in the processor's own layout.
+
+Without a source, plain or ours: `packed`, `alike`.
+"""
 
 import collections
 import contextlib
