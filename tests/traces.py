@@ -62,6 +62,8 @@ def told(folder: pathlib.Path, *more: pathlib.Path) -> list[str]:
     """Files below a folder that name a place of this machine (`places`) or hold a token: file and what it says."""
     names, found = places(*more), []
     for path in sorted(one for one in folder.rglob("*") if one.is_file()):
+        if path.parent.name == "__pycache__":
+            continue  # compiled by whoever ran the code that lies there, no product
         for text in of(path):
             asked = [pattern for name, pattern in names.items() if name in text]
             asked += [TOKEN] if path.suffix != ".py" else []  # code says what a token looks like
