@@ -54,9 +54,8 @@ def metric(frame: gpd.GeoDataFrame) -> str:
 
 def fronts(path: pathlib.Path, code: str | None) -> gpd.GeoDataFrame:
     """Dated fronts: rgi_id, time, geometry; the parts of one date, glacier and sensor are one front."""
-    winters = path.is_dir() or bool(
-        readers.WINTER.fullmatch(path.name)
-    )  # they give the stretch that their images are from
+    # winters of MEaSUREs give the stretch that their images are from
+    winters = path.is_dir() or bool(readers.WINTER.fullmatch(path.name))
     frame = readers.measures(path) if winters else table(path, code)
     ids, (found, time) = named(frame), columns.time(frame)
     if found is None:
@@ -93,14 +92,14 @@ def measure(
     Beside them `agreement`, the correlation of each pair of methods, and `trends`, as `fluctuations.cycle` has them.
     """
     used, refused, series, tables = {}, [], {}, []
-    columns = ["position_m", "width_m", "swept_area_m2", "rate_m_a", "uncertainty_m"]
+    numbers = ["position_m", "width_m", "swept_area_m2", "rate_m_a", "uncertainty_m"]
     errors = ["pixel_error_m", "georeferencing_error_m", "method_error_m"]
     for row in terminus.METHODS:
         apart = min(row.spacing, width / 10) if row.spacing else None
         try:
             found = terminus.positions(lines, row.name, centreline=centreline, width=width, pixel=pixel, spacing=apart)
         except ValueError as error:  # no glacier has what this method needs
-            found = lines[["rgi_id", "time"]].assign(**dict.fromkeys([*columns, *errors], float("nan")))
+            found = lines[["rgi_id", "time"]].assign(**dict.fromkeys([*numbers, *errors], float("nan")))
             found = found.assign(method=row.name, note=f"refused: {error}")
         tables.append(found)
         found = found.assign(time=found["time"].dt.strftime("%Y-%m-%d"))
@@ -110,7 +109,7 @@ def measure(
             {"method": row.name, "rgi_id": no.rgi_id, "time": no.time, "reason": no.note.removeprefix("refused: ")}
             for no in found[~good].itertuples()
         ]
-        series[row.name] = plain(found.loc[good, ["rgi_id", "time", *columns, *errors]])
+        series[row.name] = plain(found.loc[good, ["rgi_id", "time", *numbers, *errors]])
     if not any(used.values()):
         raise ValueError(refused[0]["reason"] if refused else "no front to measure")
     agreement = terminus.agreement(tables)

@@ -183,9 +183,8 @@ def area_series(table: pd.DataFrame, picks: list[Callable], title: str, height: 
         tools=["hover", "tap", "xbox_select"], hover_tooltips=told, legend=False,
     )  # fmt: skip
     both = thin * thick * whiskers(region, "time", "relative", "lower", "upper") * points.opts(hooks=picks)
-    line = {"marker": "dash", "size": 14, "fill_color": None}
-    marks = {"region": line | {"line_color": maps.INK, "line_width": 2.2}} if len(region) else {}
-    marks |= {"each glacier": line | {"line_color": "#aab4bd"}} if len(region) < len(table) else {}
+    marks = {"region": maps.stroke(maps.INK, 2.2)} if len(region) else {}
+    marks |= {"each glacier": maps.stroke("#aab4bd")} if len(region) < len(table) else {}
     for name, sign in EVENTS.items():
         some = table[table["events"].str.startswith(name) & (table["rgi_id"] != "region")]
         if len(some):

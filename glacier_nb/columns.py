@@ -104,10 +104,10 @@ def ordered(text: pd.Series) -> pd.Series:
     last = days | (open_ & days.any())  # the month is the second
     slash = slash.assign(**{"0": slash[0].where(last, slash[1]), "1": slash[1].where(last, slash[0])})
     slash = slash[["0", "1", 2, 3]].set_axis(range(4), axis=1)
+    century = (point[2] < "50").map({True: "20", False: "19"})
+    point[2] = point[2].where(point[2].str.len() != 2, century + point[2])
     for parts in (point, slash):
-        century = parts[2].where(parts[2].str.len() == 4, "20" + parts[2].where(parts[2] < "50", None).fillna(""))
-        century = century.where(century.str.len() == 4, "19" + parts[2])
-        iso = century + "-" + parts[1].str.zfill(2) + "-" + parts[0].str.zfill(2) + parts[3]
+        iso = parts[2] + "-" + parts[1].str.zfill(2) + "-" + parts[0].str.zfill(2) + parts[3]
         text = iso.where(parts[0].notna(), text)
     return text
 

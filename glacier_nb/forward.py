@@ -40,6 +40,12 @@ def device() -> torch.device:
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
+def cast(job: Job) -> torch.autocast:
+    """The precision in which the job's networks compute on this process's device."""
+    half = PRECISIONS[job.precision]
+    return torch.autocast(device().type, half, enabled=half is not None)
+
+
 def models(job: Job) -> list[nn.Module]:
     """The job's networks with their weights on this process's device, ready to predict: loaded once, kept until
     `forget`."""
@@ -112,8 +118,7 @@ def reach(network: nn.Module, job: Job, most: int) -> int | None:
     """How far the network feels, in pixels; None where that is further than `most`, or a window counts as a whole."""
     if job.system.window is not None or getattr(network, "context", False):
         return None
-    half = PRECISIONS[job.precision]
-    with torch.autocast(device().type, half, enabled=half is not None):
+    with cast(job):
         found = networks.receptive_radius(network, len(job.system.inputs), limit=max(most, 1))
     ensembles.allow_dropout(network, job.members.passes > 0)  # measuring turned it off
     return None if found is None else found + (job.term == "front")  # a derived front looks at its neighbours
@@ -218,11 +223,10 @@ def _batch(x: Tensor, cuts: list[tuple[slice, slice]], job: Job, seed: int) -> T
     for number, cut in enumerate(cuts):
         batch[number] = x[0, :, *cut]
     batch = batch.to(where, non_blocking=True)
-    half = PRECISIONS[job.precision]
     days = [torch.tensor([job.days], device=where).expand(len(cuts), -1)] if job.days else []
 
     def probabilities(model: nn.Module, temperature: float, inputs: Tensor) -> Tensor:
-        with torch.autocast(where.type, half, enabled=half is not None):
+        with cast(job):
             terms = model(inputs, *days)
         terms = {name: scores.float() for name, scores in terms.items() if isinstance(scores, Tensor)}
         found = systems.finish(job.system, terms, job.term)

@@ -44,16 +44,15 @@ def folded(network: torch.nn.Module, x: torch.Tensor) -> torch.nn.Module:
     names, undo = {module: name for name, module in network.named_modules()}, []
     for conv, norm in pairs:
         if calls[conv] == calls[norm] == 1 and not conv.training:
-            parent, _, leaf = names[norm].rpartition(".")
-            undo.append((conv, conv.weight, conv.bias, network.get_submodule(parent), leaf, norm))
+            undo.append((conv, conv.weight, conv.bias, norm))
             scale = norm.running_mean, norm.running_var, norm.eps, norm.weight, norm.bias
             turned = type(conv) is torch.nn.ConvTranspose2d
             conv.weight, conv.bias = fuse_conv_bn_weights(conv.weight, conv.bias, *scale, transpose=turned)
-            setattr(undo[-1][3], leaf, torch.nn.Identity())
+            network.set_submodule(names[norm], torch.nn.Identity())
     if not alike(before, network(x)):
-        for conv, weight, bias, parent, leaf, norm in undo:
+        for conv, weight, bias, norm in undo:
             conv.weight, conv.bias = weight, bias
-            setattr(parent, leaf, norm)
+            network.set_submodule(names[norm], norm)
     return network
 
 
@@ -69,7 +68,7 @@ def packed(network: torch.nn.Module, x: torch.Tensor, half: torch.dtype | None =
     """
     if x.device.type != "cpu" or half not in ROUNDING or not torch.backends.mkldnn.is_available():
         return network
-    sizes, undo = {}, []
+    sizes, undo = {}, {}
 
     def after(module: torch.nn.Module, given: tuple, out: torch.Tensor) -> None:
         sizes[module] = tuple(given[0].shape)
@@ -84,13 +83,11 @@ def packed(network: torch.nn.Module, x: torch.Tensor, half: torch.dtype | None =
         with contextlib.suppress(RuntimeError, AttributeError, TypeError):
             for name, module in list(network.named_modules()):
                 if module in sizes:
-                    parent, _, leaf = name.rpartition(".")
-                    ready = Packed(module, sizes[module], half or torch.float32)
-                    undo.append((network.get_submodule(parent), leaf, module))
-                    setattr(*undo[-1][:2], ready)
+                    network.set_submodule(name, Packed(module, sizes[module], half or torch.float32))
+                    undo[name] = module
             same = alike(before, network(x), ROUNDING[half])
-    for parent, leaf, module in () if same else undo:
-        setattr(parent, leaf, module)
+    for name, module in () if same else undo.items():
+        network.set_submodule(name, module)
     return network
 
 

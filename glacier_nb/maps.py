@@ -111,6 +111,12 @@ def limits(scene: xr.Dataset, bands: tuple[str, ...]) -> tuple[float, float]:
 RIM = {"fill_color": PAPER, "line_color": INK, "line_width": 2}
 """How a key shows white outlines."""
 
+
+def stroke(colour: str, width: float = 1.0) -> dict:
+    """How a key shows a line of a chart, `width` pixels wide."""
+    return {"marker": "dash", "size": 14, "fill_color": None, "line_color": colour, "line_width": width}
+
+
 HATCH = {"marker": "square", "size": 13, "line_color": "#8a949e", "fill_color": "#dedede", "hatch_scale": 5}
 UNSEEN = HATCH | {"hatch_pattern": "right_diagonal_line", "hatch_color": "#8a8a8a"}
 FAILED = HATCH | {"hatch_pattern": "left_diagonal_line", "hatch_color": LOSS}

@@ -69,10 +69,9 @@ def bordered(part: hv.Overlay, **borders: int) -> hv.Overlay:
     return part.opts(hooks=[*hooks, lambda plot, element: plot.state.update(**borders)])
 
 
-STROKE = {"marker": "dash", "size": 14, "fill_color": None, "line_color": maps.GAIN, "line_width": 1.8}
 FIT = {
-    "fitted_m": ("trend and season", STROKE),
-    "trend_m": ("trend", STROKE | {"line_dash": [3, 2]}),
+    "fitted_m": ("trend and season", maps.stroke(maps.GAIN, 1.8)),
+    "trend_m": ("trend", maps.stroke(maps.GAIN, 1.8) | {"line_dash": [3, 2]}),
     "lower_m": ("their interval", "#cce6f5"),
 }
 """What a key calls each part of `fitted`, and how it shows it."""

@@ -15,7 +15,7 @@ import torch
 import xarray as xr
 
 from glacier_nb import cluster, forward, slabs
-from glacier_nb.jobs import PRECISIONS, Job
+from glacier_nb.jobs import Job
 from glacier_nb.windows import Block
 
 ROAD = 0.85
@@ -91,8 +91,7 @@ def _tried(pieces: Sequence[Block], job: Job, lanes: int) -> tuple[float, int]:
     model, where = forward.models(job)[0], forward.device()
     x = torch.zeros((job.batch, len(job.system.inputs) * job.dates, height, width), device=where)
     x = x.contiguous(memory_format=torch.channels_last)
-    half = PRECISIONS[job.precision]
-    with torch.inference_mode(), torch.autocast(where.type, half, enabled=half is not None):
+    with torch.inference_mode(), forward.cast(job):
         for _ in range(2):
             start = time.perf_counter()
             found = model(x)

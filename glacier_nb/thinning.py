@@ -96,9 +96,8 @@ def curve(bands: pd.DataFrame, years: float, height: int = 340) -> hv.Layout:
         xlabel="Elevation (m)", ylabel="Elevation change (m a⁻¹)", frame_width=330, frame_height=height, padding=0.05,
         show_legend=False,
     )  # fmt: skip
-    line = {"marker": "dash", "size": 14, "fill_color": None}
-    keys = {"region": line | {"line_color": maps.INK, "line_width": 2.2}, "± spread of its pixels": "#dce1e6"}
-    keys |= {"each glacier": line | {"line_color": "#8a949e"}} if thin else {}
+    keys = {"region": maps.stroke(maps.INK, 2.2), "± spread of its pixels": "#dce1e6"}
+    keys |= {"each glacier": maps.stroke("#8a949e")} if thin else {}
     rates = rates.opts(hooks=[maps.dress, charts.level(0, "height"), maps.key(keys)])
     half = bands.attrs["band_m"] * 0.45
     reach = float(region.elevation_m.min() - 2 * half), float(region.elevation_m.max() + 2 * half)
