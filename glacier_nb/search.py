@@ -208,10 +208,10 @@ def _api(source: Provider, row: Sensor, boxes: list, spans: list, max_cloud: flo
             when = None if span == (None, None) else span
             yield from client.search(collections=names, bbox=box, datetime=when, query=query, limit=source.page).items()
     except (APIError, requests.RequestException, urllib3.exceptions.HTTPError) as error:
-        reason = str(getattr(next(iter(error.args), None), "reason", error)).rsplit("): ", 1)[-1].splitlines()[0][:200]
-        others = ", ".join(other.name for other in PROVIDERS if other != source)
-        advice = f"check the network, or use {others} or a folder"
-        raise ConnectionError(f"{source.address} does not answer: {reason}; {advice}") from None
+        text = str(getattr(next(iter(error.args), None), "reason", error))
+        reason = re.split(r"[)>]: ", text)[-1].splitlines()[0][:200]  # after the connection that it names
+        hint = f"check the network, or use {', '.join(one.name for one in PROVIDERS if one != source)} or a folder"
+        raise ConnectionError(f"{source.address} does not answer: {reason}; {hint}") from None
 
 
 def _local(source: Provider, row: Sensor, boxes: list, spans: list, max_cloud: float | None) -> Iterator[pystac.Item]:
