@@ -15,7 +15,10 @@ watched on what it learns from, as `ship` does: that scores what is shipped, whi
 
 adapt: the weights of each glacier left out are taught it by a few of its scenes, and scored on all that no draw learns.
 
-ship: a system taught by all scenes of the bench, with a card that holds what `run` scored on scenes its like never saw.
+Where there are several seeds, the mean of their maps is scored too, as a row of its own.
+
+ship: a system taught by all scenes of the bench, with a card that holds what `run` scored on scenes its like never saw;
+one for each of --seeds.
 
 A run killed at any moment goes on where it was: a finished training is not done again unless the code that decides
 its numbers has changed, an unfinished one resumes from its checkpoint. What has not run is "not run" in the table; no
@@ -84,6 +87,8 @@ def run(name: str, arguments: argparse.Namespace) -> None:
             facts["step_mb"] = trials.measure(system, system.recipe.patch, system.recipe.batch)["step_mb"]
         score = functools.partial(_of_network, bench, system, samples, steps, arguments)
         _each(name, system_name, samples, arguments, facts, score, arguments.seeds if steps else 1)
+        if steps and arguments.seeds > 1:
+            _together(name, system, samples, arguments)
     for method_name, method in {} if arguments.systems else bench.methods.items():
         samples = bench.samples(bench.inputs, bench.zones, arguments.folder)
         score = functools.partial(_of_method, bench, method, samples)
@@ -101,13 +106,10 @@ def _each(
     seeds: int,
 ) -> None:
     """Score every fold and seed that is not there yet, a JSON each."""
-    code, parts = provenance.sources(*DECIDE), BENCHES[name].parts(samples)
-    if unknown := set(arguments.splits or ()) - set(parts):
-        raise ValueError(f"no split {', '.join(sorted(unknown))}: {name} has {', '.join(parts)}")
-    parts = {part: parts[part] for part in arguments.splits or parts}
+    code, parts = provenance.sources(*DECIDE), _parts(name, samples, arguments)
     for split_name, fold, seed in tqdm(list(jobs(parts, seeds)), desc=system, unit="training"):
         key = {"bench": name, "system": system, "split": split_name, "fold": fold, "seed": seed}
-        path = arguments.out / f"{'-'.join(map(str, key.values())).replace(' ', '_')}.json"
+        path = _file(arguments.out, *key.values())
         if path.exists():
             told = json.loads(path.read_text())
             if (told["code"], told["steps"]) == (code, facts["steps"]):
@@ -116,6 +118,52 @@ def _each(
         found |= {"split_sha256": parts[split_name].sha256} | score(path, parts[split_name], fold, seed)
         provenance.write(path, provenance.manifest(**found))
         path.with_suffix(".checkpoint.safetensors").unlink(missing_ok=True)  # not before: a kill in between goes on
+
+
+def _together(name: str, system: System, samples: Sequence[Sample], arguments: argparse.Namespace) -> None:
+    """Score the mean of all seeds' maps on every fold, unless those weights have been: "SYSTEM, n together"."""
+    bench, called = BENCHES[name], f"{system.name}, {arguments.seeds} together"
+    for split_name, split in _parts(name, samples, arguments).items():
+        for fold in range(split.folds):
+            each = [_file(arguments.out, name, system.name, split_name, fold, seed) for seed in range(arguments.seeds)]
+            told = [json.loads(one.read_text()) for one in each]
+            path = _file(arguments.out, name, called, split_name, fold)
+            found = told[0] | {"system": called, "weights_sha256": [one["weights_sha256"] for one in told]}
+            if path.exists() and json.loads(path.read_text())["weights_sha256"] == found["weights_sha256"]:
+                continue
+            found |= {word: round(sum(one[word] for one in told), 2) for word in ("seconds", "parameters", "epoch_s")}
+            test = splits.part(split, samples, fold, "test", SIDE)
+            members = [one.with_suffix(".safetensors") for one in each]
+            provenance.write(path, found | _scored(bench, system, members, test, arguments))
+
+
+def _scored(
+    bench: Bench,
+    system: System,
+    weights: pathlib.Path | Sequence[pathlib.Path] | None,
+    test: Sequence[Sample],
+    arguments: argparse.Namespace,
+) -> dict:
+    """Scores of weights, or of several together, on a fold and where nobody learnt."""
+    start = time.perf_counter()
+    scenes = bench.score(system, weights, test)
+    found = {"scenes": scenes, "km2_s": speed(test, time.perf_counter() - start)}
+    if bench.elsewhere and arguments.real:
+        place, rate = bench.elsewhere
+        found["elsewhere"] = {place: rate(system, weights, arguments.real)}
+    return found
+
+
+def _file(out: pathlib.Path, *key: str | int) -> pathlib.Path:
+    return out / f"{'-'.join(map(str, key)).replace(' ', '_')}.json"
+
+
+def _parts(name: str, samples: Sequence[Sample], arguments: argparse.Namespace) -> dict[str, Split]:
+    """The splits of a bench that were asked for; ValueError: it has no such."""
+    parts = BENCHES[name].parts(samples)
+    if unknown := set(arguments.splits or ()) - set(parts):
+        raise ValueError(f"no split {', '.join(sorted(unknown))}: {name} has {', '.join(parts)}")
+    return {part: parts[part] for part in arguments.splits or parts}
 
 
 def _of_network(
@@ -146,13 +194,7 @@ def _of_network(
         facts["epoch_s"] = round(facts["seconds"] / steps * cuts, 2)
         fitting.save(found, weights, split=split.sha256, fold=fold)
         facts["weights_sha256"] = json.loads(weights.with_suffix(".json").read_text())["sha256"]
-    start = time.perf_counter()
-    facts["scenes"] = bench.score(system, weights, test)
-    facts["km2_s"] = speed(test, time.perf_counter() - start)
-    if bench.elsewhere and arguments.real:
-        place, rate = bench.elsewhere
-        facts["elsewhere"] = {place: rate(system, weights, arguments.real)}
-    return facts
+    return facts | _scored(bench, system, weights, test, arguments)
 
 
 def _of_method(
@@ -227,21 +269,28 @@ def ship(name: str, arguments: argparse.Namespace) -> None:
             raise FileNotFoundError(f"no score of {system_name} in {out}: run {name} for it first")
         system = bench.ready(systems.find(system_name))
         samples = bench.samples(system.inputs, system.zones, arguments.folder)
-        steps = arguments.steps or int(mine.steps.max())
-        found = fitting.fit(
-            system, samples, 0, steps, checkpoint=out / f"{system_name}.checkpoint.safetensors",
-            absent=(*system.zones, "front"), precision=arguments.precision, threads=cluster.cores(),
-        )  # fmt: skip
-        told = {}
-        for split, some in mine.groupby("split"):
-            told[split] = {"n": int(some[bench.column].count()), "missed": int(some.missed.sum())}
-            told[split] |= {word: round(float(some[bench.column].agg(word)), 3) for word in ("mean", "median", "std")}
-            told[split] |= {"trainings": len(some.groupby(["fold", "seed"]))}
+        steps, told = arguments.steps or int(mine.steps.max()), {}
+        for (scored, split), some in done[done.system.map(_own) == system_name].groupby(["system", "split"]):
+            key = split + scored.removeprefix(system_name)
+            told[key] = {"n": int(some[bench.column].count()), "missed": int(some.missed.sum())}
+            told[key] |= {word: round(float(some[bench.column].agg(word)), 3) for word in ("mean", "median", "std")}
+            told[key] |= {"trainings": len(some.groupby(["fold", "seed"]))}
         command = f"python benchmarks/bench.py ship {name} --systems {system_name} --steps {steps}"
-        command += f" --precision {arguments.precision} --folder DIR"
-        card = {**bench.card, "score": {bench.column: told}, "score_steps": int(mine.steps.max()), "seeds": [0]}
-        path = fitting.save(found, out / f"{system_name}.safetensors", **card, command=command)
-        print(f"{path}: sha256 {trained.sha256(path)}", file=sys.stderr)
+        command += f" --precision {arguments.precision} --seeds {arguments.seeds} --folder DIR"
+        for seed in range(arguments.seeds):
+            path = out / f"{system_name}{f'-{seed}' * (seed > 0)}.safetensors"
+            found = fitting.fit(
+                system, samples, seed, steps, checkpoint=path.with_suffix(".checkpoint.safetensors"),
+                absent=(*system.zones, "front"), precision=arguments.precision, threads=cluster.cores(),
+            )  # fmt: skip
+            card = {**bench.card, "score": {bench.column: told}, "score_steps": int(mine.steps.max()), "seeds": [seed]}
+            fitting.save(found, path, **card, command=command)
+            print(f"{path}: sha256 {trained.sha256(path)}", file=sys.stderr)
+
+
+def _own(called: str) -> str:
+    """The system that a row is of, whether of one training or of several together."""
+    return called.partition(", ")[0]
 
 
 def budget(system: System, samples: Sequence[Sample], arguments: argparse.Namespace, path: pathlib.Path) -> int:
@@ -294,10 +343,11 @@ def lines(name: str, found: pd.DataFrame, missing: dict[str, str]) -> Iterator[s
     yield "|" + "---|" * len(head)
     for row in found.to_dict("records"):
         spread, p = number(row["spread"], ".3f"), number(row["p"], ".2g")
+        score, low, high = (number(row[word], ".3f") for word in (column, "low", "high"))
+        more = (*(number(row[word], ".2f") for word in also), str(row["missed"]), str(row["n"]))
         cells = [
-            row["split"], row["system"], f"{row[column]:.3f} ± {spread}", f"{row['low']:.3f} to {row['high']:.3f}",
-            *(number(row[word], ".2f") for word in also), str(row["missed"]), str(row["n"]), f"{row['to_best']:+.3f}",
-            p, f"{row['seconds']:.0f}", f"{row['parameters']:,}",
+            row["split"], row["system"], f"{score} ± {spread}", f"{low} to {high}",
+            *more, number(row["to_best"], "+.3f"), p, f"{row['seconds']:.0f}", f"{row['parameters']:,}",
         ]  # fmt: skip
         yield f"| {' | '.join(cells)} |"
     for system, why in missing.items():
@@ -343,7 +393,7 @@ def main(argv: list[str] | None = None) -> int:
             {"run": run, "adapt": adapt, "ship": ship}[arguments.what](arguments.bench, arguments)
         scenes = read(arguments.bench, arguments.out)
         asked = wanted(BENCHES[arguments.bench], arguments.tier, arguments.systems)
-        scenes = scenes[scenes.system.isin(asked)] if arguments.systems and len(scenes) else scenes
+        scenes = scenes[scenes.system.map(_own).isin(asked)] if arguments.systems and len(scenes) else scenes
         done = set(scenes.system) if len(scenes) else set()
         missing = {name: why or "nobody has" for name, why in asked.items() if name not in done}
         bench = BENCHES[arguments.bench]

@@ -70,20 +70,21 @@ def table(
     scenes: of `compare`. Columns: split, system, the score, its spread over n seeds, low and high (95 % by bootstrap
     over scenes), scenes, missed (how many each), to_best (difference to the best system) with its interval to_best_low
     and to_best_high, and p (of Wilcoxon's paired test), steps, seconds (a training), parameters (how many); and of each
-    column in `also` the mean of its absolutes.
+    column in `also` the mean of its absolutes. NaN: a system that missed all scenes has no score.
     """
     from scipy.stats import wilcoxon
 
     rng, rows = np.random.default_rng(0), []
     for split, some in scenes.groupby("split"):
-        each = some.pivot_table(index="name", columns="system", values=column, aggfunc="mean")
-        best = each.mean().idxmin()
+        each = some.pivot_table(index="name", columns="system", values=column, aggfunc="mean", dropna=False)
+        mean = each.mean()
+        best = each[mean.idxmin()] if mean.notna().any() else np.nan
         for system, mine in some.groupby("system"):
             by_seed = mine.groupby("seed")[column].mean()
             values = each[system].dropna().to_numpy()
             low, high = _interval(values, rng, draws)
-            apart = (each[system] - each[best]).dropna().to_numpy()
-            less, more = _interval(apart, rng, draws)
+            apart = (each[system] - best).dropna()
+            less, more = _interval(apart.to_numpy(), rng, draws)
             p = wilcoxon(apart).pvalue if len(apart) > 1 and np.any(apart) else np.nan
             rows.append({
                 "split": split, "system": system, column: by_seed.mean(), "spread": by_seed.std(ddof=1),

@@ -77,8 +77,10 @@ def test_a_run_is_whole_resumes_and_is_told(bench, folder, tmp_path, capsys):
     (curve,) = [json.loads(path.read_text()) for path in tmp_path.glob("adapt-fronts-mohajerani2019-Sverdrup.json")]
     assert curve["test"] == 1 and [(row["scenes"], row["n"]) for row in curve["rows"] if row["score"] == "missed"] == [
         (0, 1), (1, 1)]  # fmt: skip
-    assert bench.main(["ship", "fronts", *command[2:6], *command[9:]]) == 0
-    card = weights.find(tmp_path / "mohajerani2019.safetensors").card
+    assert bench.main(["ship", "fronts", *command[2:6], *command[9:], "--seeds", "2"]) == 0
+    first, second = (weights.find(tmp_path / f"mohajerani2019{end}.safetensors") for end in ("", "-1"))
+    assert (first.card["seeds"], second.card["seeds"]) == ([0], [1]) and first.sha256 != second.sha256
+    card = first.card
     assert card["score"]["mean_px"]["glacier"]["n"] == 6 and len(card["samples"]) == 6 and card["score_steps"] == 2
     assert bench.main(["ship", "fronts", "--systems", "caffe_fronts", "--out", str(tmp_path)]) == 2  # nobody scored it
     unwatched = [*command[:-3], "--splits", "glacier", "--unwatched", "--out", str(tmp_path / "all")]
@@ -91,6 +93,26 @@ def test_a_run_is_whole_resumes_and_is_told(bench, folder, tmp_path, capsys):
     before = {path: path.stat().st_mtime_ns for path in files if path.exists() and path != one}
     assert bench.main(command) == 0
     assert one.exists() and all(path.stat().st_mtime_ns == then for path, then in before.items())
+
+
+def test_seeds_are_scored_together_too(bench, folder, tmp_path, capsys):
+    command = ["run", "fronts", "--folder", str(folder), "--systems", "mohajerani2019", "--seeds", "2", "--splits",
+               "glacier", "--steps", "2", "--out", str(tmp_path), "--json"]  # fmt: skip
+    assert bench.main(command) == 0
+    one, both = sorted(json.loads(capsys.readouterr().out)["rows"], key=lambda row: row["system"])
+    assert (one["system"], one["n"], both["system"], both["n"]) == (
+        "mohajerani2019",
+        2,
+        "mohajerani2019, 2 together",
+        1,
+    )
+    assert both["parameters"] == 2 * one["parameters"] and both["scenes"] + both["missed"] == 6
+    path = tmp_path / "fronts-mohajerani2019,_2_together-glacier-1.json"
+    told = [json.loads((tmp_path / f"fronts-mohajerani2019-glacier-1-{k}.json").read_text()) for k in (0, 1)]
+    found = json.loads(path.read_text())
+    assert found["weights_sha256"] == [one["weights_sha256"] for one in told] and len(set(found["weights_sha256"])) == 2
+    then = path.stat().st_mtime_ns
+    assert bench.main(command) == 0 and path.stat().st_mtime_ns == then  # nothing has changed
 
 
 def test_the_front_parts_ice_from_ocean_in_its_columns(bench):
@@ -124,6 +146,11 @@ def test_the_table_knows_intervals_and_paired_differences(bench):
     text = list(bench.lines("fronts", bench.comparing.table(scenes, "mean_px"), {"ugly": "nobody has"}))
     assert text[4].startswith("| all | ugly | not run: nobody has |") and f"{found.to_best['bad']:+.3f}" in text[3]
     assert text[5].startswith("\n*random*: Scenes of the same three glaciers")
+    blind = scenes.assign(missed=scenes.system == "bad", mean_px=scenes.mean_px.where(scenes.system != "bad"))
+    found = bench.comparing.table(blind, "mean_px").set_index("system")
+    assert found.missed.tolist() == [0, 90] and np.isnan(found.mean_px["bad"]) and np.isnan(found.to_best["bad"])
+    found = bench.comparing.table(blind[blind.system == "bad"], "mean_px")
+    assert found.missed.tolist() == [90] and "| – ± – | – to – |" in list(bench.lines("fronts", found, {}))[2]
 
 
 def test_the_budget_is_made_once(bench, folder, tmp_path):
