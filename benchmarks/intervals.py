@@ -125,7 +125,8 @@ def main() -> None:
         share = f"of synthetic landscapes; it held {count} of {measured[kind]['n']} others"
         one = dataclasses.replace(found[name], source=f"{kind} {share}")
         told[name] = dataclasses.asdict(one)
-    told |= {"seeds": [*seeds[0]], "tried_seeds": [*seeds[1]], "measured": measured}
+    spans = ([some.start, some.stop - 1] for some in seeds)  # first and last
+    told |= dict(zip(("seeds", "tried_seeds"), spans, strict=True)) | {"measured": measured}
     told["command"] = f"python benchmarks/intervals.py --calibrate {asked.calibrate} --tried {asked.tried} --card"
     if asked.card:
         row = weights.default(asked.system)

@@ -54,12 +54,11 @@ class Job:
 
 
 def weights(system: System, asked: str | Weights | Sequence[str | Weights] | None) -> tuple[Weights, ...]:
-    """The rows of weights that are asked for; none where the system has none."""
-    if asked is None:
-        row = trained.default(system.name)
-        return () if row is None else (row,)
-    several = isinstance(asked, Sequence) and not isinstance(asked, str)
-    return tuple(trained.find(one, system.name) for one in (asked if several else [asked]))
+    """The rows of weights that are asked for, one with those that go with it; none where the system has none."""
+    if isinstance(asked, Sequence) and not isinstance(asked, str):
+        return tuple(trained.find(one, system.name) for one in asked)
+    row = trained.default(system.name) if asked is None else trained.find(asked, system.name)
+    return () if row is None else (row, *map(trained.find, row.also))
 
 
 def job(

@@ -29,7 +29,7 @@ class Weights:
     training data (the domain; also the normalisation where the system has none of its own), pixel size in metres.
     network: builds the network these weights fit, where it is not the system's own. names, layout: how the file's
     tensors are called and laid out (see `networks.names`), where that is not ours or what the network's own file says.
-    card: what the training wrote down.
+    also: names of rows that map together with this one where it alone is asked for. card: what the training wrote down.
     """
 
     name: str
@@ -46,6 +46,7 @@ class Weights:
     network: Callable[[int], torch.nn.Module] | None = None
     names: tuple[tuple[str, str | None], ...] = ()
     layout: str = "torch"
+    also: tuple[str, ...] = ()
     card: Mapping = dataclasses.field(default_factory=dict, compare=False)
 
 

@@ -139,8 +139,12 @@ def test_the_demo_network_ships_one_that_was_measured():
     found = squares(1000, 900).assign(system="extent-demo", sensor="sentinel-2-l2a")
     two = calibration.of(found)
     assert set(two) == set(TWO) and all(one.level == 0.9 and one.low < one.high for one in two.values())
-    told = weights.default("extent-demo").card[calibration.KEY]
-    assert not set(told["seeds"]) & set(weights.default("extent-demo").card["seeds"])  # nothing that was learnt from
+    card = weights.default("extent-demo").card
+    told, learnt = card[calibration.KEY], {*card["seeds"], *card["validation_seeds"]}
+    one, other = (set(range(first, last + 1)) for first, last in (told["seeds"], told["tried_seeds"]))
+    assert not one & learnt and not other & learnt and not one & other
+    assert two["change_interval"].n >= 500 and told["measured"]["glaciers"]["n"] >= 2000
+    assert 0.87 < told["measured"]["glaciers"]["coverage"] < 0.93 and told["measured"]["glaciers"]["width"] <= 1
     for name, kind in (("change_interval", "glaciers"), ("region_interval", "regions")):
         held = told["measured"][kind]
         # three standard errors of what was counted
