@@ -81,12 +81,12 @@ def zones(
     """Probability of each zone, float32 (zone, y, x) in memory; NaN where no image saw the ground.
 
     features: (feature, y, x), lazy or not, its coordinate `feature` naming at least the system's inputs. weights: a
-    name in `weights.WEIGHTS`, a path, several of them (an ensemble), or None for the system's first. client: a Dask
-    client (see `cluster.client`), or None to run here. window, halo: pixels; the halo follows from the network's
-    receptive radius, an eighth of the window at most. batch: windows at a time; halved where memory runs out. clean:
-    apply the system's cleaning, which sees whole bodies of ice (default: yes, but what is streamed to disk is left to
-    `clean.apply`). options: see `Options`. attrs: system, weights, weights_sha256, weights_licence (where any is told;
-    " | " between several), window, halo, missing (inputs gone without), time and sensor of the features,
+    name in `weights.WEIGHTS`, with its `also`, a path, several of them (an ensemble), or None for the system's first.
+    client: a Dask client (see `cluster.client`), or None to run here. window, halo: pixels; the halo follows from the
+    network's receptive radius, an eighth of the window at most. batch: windows at a time; halved where memory runs out.
+    clean: apply the system's cleaning, which sees whole bodies of ice (default: yes, but what is streamed to disk is
+    left to `clean.apply`). options: see `Options`. attrs: system, weights, weights_sha256, weights_licence (where any
+    is told; " | " between several), window, halo, missing (inputs gone without), time and sensor of the features,
     domain_distance (see `guards.Domain`) with a `warning` where the scene is unlike the training, and seam: the mean
     difference of neighbouring windows where the network feels past the halo.
 

@@ -192,8 +192,8 @@ def _models(thing: gpd.GeoDataFrame | xr.DataArray) -> list[pystac.Item]:
     known = {row.name for row in systems.SYSTEMS}
     if isinstance(thing, gpd.GeoDataFrame):
         names = thing["system"].unique() if "system" in thing else []
-        rows = [(name, weights.default(name)) for name in names if name in known]
-        return [model(name, row) for name, row in rows if row is not None]
+        firsts = [(name, weights.default(name)) for name in names if name in known]
+        return [model(name, row) for name, first in firsts if first for row in (first, *map(weights.find, first.also))]
     name = thing.attrs.get("system", "")
     told = [str(thing.attrs.get(key, "")).split(", ") for key in ("weights", "weights_sha256")]
     told.append(thing.attrs.get("weights_licence", " | " * (len(told[0]) - 1)).split(" | "))  # where any is told

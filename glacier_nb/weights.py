@@ -78,9 +78,9 @@ def _mohajerani(name: str, settings: str, label: str, sha256: str, up: int = 13)
     )
 
 
-def _ours(name: str, sha256: str) -> Weights:
-    """One that comes with the package, named like its system; all else is in its card."""
-    return Weights(name, name, f"{name}.safetensors", sha256)
+def _ours(name: str, sha256: str, system: str = "", also: tuple[str, ...] = ()) -> Weights:
+    """One that comes with the package, named like its system unless told; all else is in its card."""
+    return Weights(name, system or name, f"{name}.safetensors", sha256, also=also)
 
 
 WEIGHTS = (
@@ -89,7 +89,13 @@ WEIGHTS = (
     _ours("rock-demo", "cab2b9675c074ffd7d2e14cfb640250726ca49a01707ff005c77174e7068b590"),
     _ours("any-sensors", "fb4b27207be2c739d621d810cc9c6c1411bef8e56a2a6b66812bdc1b43024584"),
     _ours("front-series", "e0dd7be47ef01e1e756953f08029e8fd154dc05e61268af47fc1dff8da045acf"),
-    _ours("fronts-landsat", "0bafaef386e549a681716f9d3e9279bb7774de38e4721d3916825a284db8e281"),
+    _ours(
+        "fronts-landsat",
+        "0bafaef386e549a681716f9d3e9279bb7774de38e4721d3916825a284db8e281",
+        also=("fronts-landsat-1", "fronts-landsat-2"),
+    ),
+    _ours("fronts-landsat-1", "7e42d7578f7749ffd81d2982d7935d60a306bb1849789f8c586711603072a329", "fronts-landsat"),
+    _ours("fronts-landsat-2", "4d56deb258980471dfc1736f933683323d94ee8d34a13fc923f0a2599f515d13", "fronts-landsat"),
     _mohajerani(
         "mohajerani2019-3px",
         "10batches_100epochs_4layers_32init_82.22weight_w0.2drop",

@@ -5,9 +5,10 @@ import json
 
 import numpy as np
 import pytest
+import xarray as xr
 from PIL import Image
 
-from glacier_nb import weights
+from glacier_nb import predict, weights
 
 
 @pytest.fixture(scope="module")
@@ -83,8 +84,23 @@ def test_shipped_network_lies_near_the_labels_and_misses_none(bench, few, capsys
     assert bench.main([*arguments, "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
     assert (found["n"], found["missed"]) == (7, 0) and found["mean_px"] < 3  # it learnt from these
-    score = weights.find("fronts-landsat").card["score"]["mean_px"]["glacier"]  # and not from these
+    score = weights.find("fronts-landsat").card["score"]["mean_px"]["glacier, 3 together"]  # and not from these
     assert score["n"] + score["missed"] == 123 and score["median"] > found["median_px"]
+
+
+def test_shipped_members_map_together():
+    """The mean of their probabilities, and how far they lie apart."""
+    names = ("fronts-landsat", "fronts-landsat-1", "fronts-landsat-2")
+    noise = np.random.default_rng(0).random((1, 96, 96), "float32")
+    layers = xr.DataArray(noise, dims=("feature", "y", "x"), coords={"feature": ["grey"]})
+    each = [predict.front(layers, "fronts-landsat", [name], window=96, progress=False) for name in names]
+    both = predict.front(layers, "fronts-landsat", window=96, progress=False)
+    assert both.attrs["weights"] == ", ".join(names) and len(set(both.attrs["weights_sha256"].split(", "))) == 3
+    np.testing.assert_allclose(both, np.mean(each, axis=0), atol=1e-5)  # float32
+    within, between = (
+        np.mean(part, axis=0) for part in zip(*((one.spread**2, (one - both) ** 2) for one in each), strict=True)
+    )
+    np.testing.assert_allclose(both.spread**2, within + between, atol=1e-5)  # the law of total variance
 
 
 def draw(folder, name, rows, size=(240, 160), width=3):
