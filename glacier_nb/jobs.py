@@ -58,7 +58,7 @@ def weights(system: System, asked: str | Weights | Sequence[str | Weights] | Non
     if isinstance(asked, Sequence) and not isinstance(asked, str):
         return tuple(trained.find(one, system.name) for one in asked)
     row = trained.default(system.name) if asked is None else trained.find(asked, system.name)
-    return () if row is None else (row, *map(trained.find, row.also))
+    return () if row is None else trained.together(row)
 
 
 def job(

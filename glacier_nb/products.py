@@ -193,7 +193,7 @@ def _models(thing: gpd.GeoDataFrame | xr.DataArray) -> list[pystac.Item]:
     if isinstance(thing, gpd.GeoDataFrame):
         names = thing["system"].unique() if "system" in thing else []
         firsts = [(name, weights.default(name)) for name in names if name in known]
-        return [model(name, row) for name, first in firsts if first for row in (first, *map(weights.find, first.also))]
+        return [model(name, row) for name, first in firsts if first for row in weights.together(first)]
     name = thing.attrs.get("system", "")
     told = [str(thing.attrs.get(key, "")).split(", ") for key in ("weights", "weights_sha256")]
     told.append(thing.attrs.get("weights_licence", " | " * (len(told[0]) - 1)).split(" | "))  # where any is told

@@ -178,6 +178,11 @@ def default(system: str) -> Weights | None:
     return next((_described(row) for row in WEIGHTS if row.system == system), None)
 
 
+def together(row: Weights) -> tuple[Weights, ...]:
+    """The rows that map where `row` is asked for: itself, then those that it names in `also`."""
+    return (row, *map(find, row.also))
+
+
 def _described(row: Weights) -> Weights:
     """`row` with what the card beside its file adds; what the row says itself stands."""
     path = (FOLDER / row.file).with_suffix(".json")
